@@ -1,11 +1,11 @@
-# contit-mcp as a container image: MCP over HTTP at port 8000, or any other command by argument (docs/deployment.md).
+# contit-mcp as a container image: MCP over HTTP at port 8000, or another command given as arguments (docs/deployment.md).
 #
 #   docker build -t contit-mcp .
 #   docker run --rm -p 8000:8000 contit-mcp            HTTP; each caller brings a Contit credential
 #   docker run --rm -i -e CONTIT_API_KEY contit-mcp stdio
 #
-# Any image with Python 3.13 and Debian's apt can be its base. Where pip needs an index or a certificate authority of
-# one's own, both are handed in as build secrets, which stay in no layer:
+# Any image with Python 3.13 and Debian's apt can be the base. If pip needs your own package index or certificate
+# authority, pass them as build secrets, which stay in no layer:
 #
 #   docker build --secret id=pip_conf,src=pip.conf --secret id=ca_bundle,src=ca.pem -t contit-mcp .
 ARG BASE_IMAGE=python:3.13-slim
@@ -13,7 +13,7 @@ ARG BASE_IMAGE=python:3.13-slim
 FROM ${BASE_IMAGE} AS builder
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_INPUT=1
 WORKDIR /src
-# The environment that runs has no pip of its own; the one that builds installs into it.
+# The runtime environment has no pip: the pip of the build environment installs into it.
 RUN python3 -m venv --without-pip /opt/venv && python3 -m venv /opt/build
 COPY requirements.lock requirements/build.txt ./
 RUN --mount=type=secret,id=pip_conf,target=/etc/pip.conf \
@@ -32,7 +32,7 @@ FROM ${BASE_IMAGE} AS runtime
 LABEL org.opencontainers.image.title="contit-mcp" \
       org.opencontainers.image.description="Ask the Contit AI assistant about your content, from any MCP host." \
       org.opencontainers.image.licenses="MIT"
-# tini passes signals on and buries the processes of health checks; versions are those of the base's Debian release.
+# tini forwards signals and reaps the processes of health checks. The base's Debian release determines the versions.
 # hadolint ignore=DL3008
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ca-certificates tini \
@@ -45,9 +45,9 @@ COPY configs/container/contit-mcp.toml /etc/contit-mcp/contit-mcp.toml
 COPY configs/container/contit-mcp /usr/local/bin/contit-mcp
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /var/lib/contit-mcp
-# By number, so that Kubernetes can see that it is not root.
+# By number, so that Kubernetes can check that it is not root (runAsNonRoot).
 USER 10001:10001
-# Runs that outlive the container, where no Redis keeps them.
+# The SQLite file with the runs, which outlives the container.
 VOLUME /var/lib/contit-mcp
 EXPOSE 8000
 STOPSIGNAL SIGTERM

@@ -1,10 +1,11 @@
-# What a developer of contit-mcp runs. Each target sets up what it needs: nothing but Python 3.11+ and make is assumed.
+# For developers of contit-mcp. Each target installs its Python packages into .venv. It needs Python 3.11+ and make, and
+# beyond them only what its line in `make help` or CONTRIBUTING.md names.
 #
-#   make test PYTHON=python3.12    another interpreter, for a new .venv (make clean takes the old one away)
+#   make test PYTHON=python3.12    another interpreter, for a new .venv (make clean removes the old one)
 #   make test WORKERS=4            more test processes
 #   make lock UPGRADE=--upgrade    newer versions of everything that is pinned
 
-# The newest Python that is there, really runs (a pyenv shim may not) and can make environments (Debian packs that apart).
+# The newest Python that runs (a pyenv shim may not) and can make environments (on Debian, venv is a separate package).
 USABLE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 python3 python; do \
 	if $$python -c '$(USABLE)' >/dev/null 2>&1; then echo $$python; break; fi; done)
@@ -21,15 +22,15 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 .DELETE_ON_ERROR:
 
 .PHONY: help
-help: ## List what there is (this)
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: demo
-demo: $(VENV)/for-runtime ## Show the whole path without an account: the tools, a question, a follow-up
+demo: $(VENV)/for-runtime ## Ask two questions through an MCP client, without an account
 	@$(BIN)/contit-mcp demo
 
 .PHONY: test
-test: $(VENV)/for-test ## Run all tests and measure branch coverage, of child processes too
+test: $(VENV)/for-test ## Run the tests that have no target of their own, and measure branch coverage
 	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal --cov
 
 .PHONY: container
@@ -63,7 +64,7 @@ conformance: $(VENV)/for-test ## Run the official conformance suite, which comes
 	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup tests/conformance
 
 .PHONY: check format-check lint layers types spelling dependencies scripts docs-check card-check measures
-check: format-check lint layers types spelling dependencies scripts docs-check card-check measures ## Check all that can be checked without running it
+check: format-check lint layers types spelling dependencies scripts docs-check card-check measures ## Run all static checks: format, lint, types, generated pages and others
 format-check: $(VENV)/for-check
 	$(BIN)/ruff format --check
 lint: $(VENV)/for-check
@@ -80,13 +81,13 @@ scripts: $(VENV)/for-check
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/shellcheck .ci/run configs/container/contit-mcp
 
-# A script in docs/generators writes a page from the code; called with --check it only fails when that page is stale.
+# A script in docs/generators writes a page from the code. With --check it writes nothing, and fails if the page is stale.
 GENERATORS := $(wildcard docs/generators/*.py)
 docs-check: $(VENV)/for-check
 	@$(BIN)/python -m release.registry --check
 	@for script in $(GENERATORS); do $(BIN)/python $$script --check || { echo 'hint: make docs' >&2; exit 1; }; done
 
-# Without npm, it says that it has not checked the file, and passes.
+# Without npm the check is skipped, with a note.
 card-check: $(VENV)/for-check $(if $(shell command -v npm),$(PACKER))
 	@$(BIN)/python -m release.card --check
 
@@ -117,11 +118,11 @@ release-check: $(VENV)/for-release ## Build wheel and sdist into dist/, and inst
 	@$(BIN)/python -m release.check
 
 .PHONY: bench
-bench: $(VENV)/for-test ## Measure against the SDK's empty server and a plain bridge; says which promise is not kept (five minutes)
+bench: $(VENV)/for-test ## Measure speed against the SDK's empty server and a plain bridge; fails if a goal is missed (five minutes)
 	$(BIN)/python -m benchmarks
 
 .PHONY: soak
-soak: $(VENV)/for-test ## Ten minutes of mixed calls, faults and leaving clients; nothing may be left behind
+soak: $(VENV)/for-test ## Ten minutes of mixed calls, faults and leaving clients; fails if threads, files or memory leak
 	$(BIN)/python -m benchmarks.soak
 
 .PHONY: mutants
@@ -130,13 +131,13 @@ mutants: $(VENV)/for-mutants ## Change the core in many small ways, and list the
 	$(BIN)/mutmut run
 	$(BIN)/mutmut results
 
-# Each file builds on those before it, so that a package has one version everywhere. requirements.lock is what the
-# container image installs: only for its Python and for Linux.
+# Each file is constrained by those before it, so that a package has one version everywhere. The container image installs
+# requirements.lock, which is for its Python on Linux only.
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --custom-compile-command 'make lock'
 LOCK := $(COMPILE) --universal --python-version 3.11
 PINS := requirements
 .PHONY: lock
-lock: $(VENV)/for-lock ## Pin the requirements; versions stand unless UPGRADE=--upgrade
+lock: $(VENV)/for-lock ## Pin the requirements; versions stay as they are unless UPGRADE=--upgrade
 	$(LOCK) $(UPGRADE) $(PINS)/lock.in -o $(PINS)/lock.txt
 	$(LOCK) $(UPGRADE) $(PINS)/build.in -o $(PINS)/build.txt
 	$(LOCK) $(UPGRADE) pyproject.toml -c $(PINS)/build.txt -o $(PINS)/runtime.txt
@@ -149,13 +150,13 @@ lock: $(VENV)/for-lock ## Pin the requirements; versions stand unless UPGRADE=--
 		-o $(PINS)/release.txt
 
 .PHONY: clean
-clean: ## Remove everything that make has made
+clean: ## Remove everything that make has created
 	rm -rf $(VENV) .hosts .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov \
 		mutants build dist release/npm/node_modules tests/card/node_modules
 	find contit_mcp release tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# What is installed is remembered inside the environment, and so forgotten with it. The files name all there is to
-# install; left to look for dependencies itself, pip stumbles over a newer release of one that is asked for with an extra.
+# A stamp file in the environment records what is installed there, so that it is deleted with the environment. --no-deps,
+# because the files list every package, and pip fails if a newer release of one with an extra exists.
 $(VENV)/for-%: requirements/%.txt requirements/build.txt pyproject.toml contit_mcp/__init__.py | $(BIN)/python
 	@echo 'Installing requirements/$*.txt and contit-mcp into $(VENV)'
 	@$(PIP) install --require-hashes --no-deps -r requirements/build.txt -r requirements/$*.txt
@@ -163,15 +164,15 @@ $(VENV)/for-%: requirements/%.txt requirements/build.txt pyproject.toml contit_m
 	@test $* = lock || $(PIP) check
 	@touch $@
 
-# By the lock file's checksums; it names no registry, and nothing of a package is run. Not `npm ci`: that refuses a lock file
-# without an optional package for another system.
+# npm checks the checksums of the lock file, which names no registry, and runs no scripts of packages. `npm ci` would
+# refuse a lock file without an optional package for another system.
 $(PACKER) $(CARD_TESTS): %/node_modules/.package-lock.json: %/package-lock.json
 	@command -v npm >/dev/null || { echo 'error: this needs Node 18 or newer with npm' >&2; \
 		echo 'hint: install it (on Debian and Ubuntu: apt install nodejs npm)' >&2; exit 1; }
 	@npm install --no-save --prefix $* --ignore-scripts --no-audit --no-fund --loglevel error >/dev/null
 	@touch $@
 
-# Also made anew when its interpreter has gone: then this link points nowhere.
+# Made again if its interpreter is gone: then this link is dangling.
 $(BIN)/python:
 	@python='$(PYTHON)'; \
 	if ! "$${python:-false}" -c '$(USABLE)'; then \

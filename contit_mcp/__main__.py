@@ -2,8 +2,9 @@
 
 import sys
 
+# `python -m` puts the current folder first. It may be anyone's, so it is removed, unless this package is in it.
 if not sys.flags.safe_path and sys.path and sys.path[0] != __file__.removesuffix("contit_mcp/__main__.py").rstrip("/"):
-    del sys.path[0]  # the current folder, from which nothing is to be imported: it may be anybody's
+    del sys.path[0]
 
 from contit_mcp.cli.main import main
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:  # start-up time
     from mcp.server.mcpserver import MCPServer
     from starlette.types import ASGIApp
 
-PAUSE_SECONDS = 2.0  # before Contit is asked again, when it could not be for so long that a wait gave up
-_MARGIN_SECONDS = 60.0  # a wait without a limit of its own exceeds that of a run, so that the run's end is seen first
+_PAUSE_SECONDS = 2.0  # before another wait, after one that gave up early because Contit could not be asked
+_MARGIN_SECONDS = 60.0  # more than `run_limit_seconds` for a wait without limit, so that the run is given up first
 
 
 class Options(TypedDict, total=False):
@@ -51,7 +51,7 @@ class Options(TypedDict, total=False):
 
 
 class ServerOptions(Options, total=False):
-    """The further settings of a server."""
+    """`Options`, and what applies to a server only."""
 
     wait_seconds: float
     max_wait_seconds: float
@@ -61,7 +61,7 @@ class ServerOptions(Options, total=False):
 
 
 class AppOptions(ServerOptions, total=False):
-    """The further settings of a server over HTTP. Address, port and TLS belong to the host application."""
+    """`ServerOptions`, and what applies over HTTP only. Address, port and TLS belong to the host application."""
 
     auth: Literal["none", "token", "jwt", "caller"]
     tokens: str
@@ -89,11 +89,11 @@ class Run:
     """A question that was asked, and how far it has come."""
 
     status: Literal["completed", "in_progress", "failed"]
-    thread_id: str  # its conversation; give it to `ask` for a follow-up
+    thread_id: str  # give it to `ask` for a follow-up
     run_id: str | None  # None for an answer whose run is not known
     response: str | None = None
     elapsed_seconds: float | None = None  # from its start to its end, or to now; None if its start is not known
-    age_seconds: float | None = None  # since its start, if an earlier answer is returned to the same question
+    age_seconds: float | None = None  # since its start, if the answer is that of an earlier call with the same question
     asked_at: float | None = None  # seconds since the epoch, if known
     title: str | None = None  # the first words of the question, if they are stored
 
@@ -101,8 +101,8 @@ class Run:
 class Assistant:
     """Contit's assistant, for use in `async with`. It asks with one credential.
 
-    Settings that are not given are read from `environment`, such as `os.environ`; by default from nowhere. The
-    attribute `context` is not part of the public API. `contit_mcp.errors` has what the methods raise.
+    Settings that are not given are read from `environment`, such as `os.environ`; by default no environment is read.
+    The methods raise the errors of `contit_mcp.errors`. The attribute `context` is not part of the public API.
     """
 
     def __init__(self, *, environment: Mapping[str, str] | None = None, **options: Unpack[Options]) -> None:
@@ -139,17 +139,17 @@ class Assistant:
     ) -> Run:
         """Ask, wait, and return the answer.
 
-        After `wait_seconds` the run is returned as `in_progress`; None waits until it ends. The observer learns the
-        ids as soon as they exist, and Contit's word for the state of the run.
+        After `wait_seconds` the run is returned as `in_progress`; None waits until it ends. The observer gets the ids
+        as soon as they exist, and then the state of the run in Contit's words.
         """
         return await self._until_ended(partial(self._tenant().ask, prompt, thread_id), wait_seconds, observer)
 
     async def start(self, prompt: str, thread_id: str | None = None, *, wait_seconds: float = 45.0) -> Run:
-        """Start a run and return its ids at once; `wait_seconds` is for a conversation that is busy."""
+        """Start a run and return its ids at once. If the thread is busy, wait up to `wait_seconds` for it."""
         return _run(await self._tenant().start(prompt, thread_id, wait_seconds=wait_seconds))
 
     async def status(self, thread_id: str, run_id: str, *, wait_seconds: float = 0.0) -> Run:
-        """Return where a run stands; with a wait, as soon as it ends. A failed run is no error here."""
+        """Return the state of a run; wait up to `wait_seconds` for its end. A failed run does not raise."""
         return _run(await self._tenant().status(thread_id, run_id, wait_seconds=wait_seconds))
 
     async def response(
@@ -160,7 +160,7 @@ class Assistant:
         wait_seconds: float | None = None,
         observer: Observer = NULL_OBSERVER,
     ) -> Run:
-        """Return a run's own answer, waiting as `ask` does; without a run id, that of the thread's latest run."""
+        """Return a run's own answer, waiting as `ask` does. Without a run id, use the thread's latest run."""
         return await self._until_ended(partial(self._tenant().response, thread_id, run_id), wait_seconds, observer)
 
     async def runs(self, limit: int = 20) -> list[Run]:
@@ -168,7 +168,7 @@ class Assistant:
         return [_run(report) for report in await self._tenant().runs(limit)]
 
     def close(self) -> None:
-        """End every wait now: a call whose run exists returns it as `in_progress`. No further run is started."""
+        """End every wait now: a call whose run exists returns it as `in_progress`. No more runs are started."""
         self.context.close()
 
     def _tenant(self) -> Tenant:
@@ -177,14 +177,14 @@ class Assistant:
     async def _until_ended(
         self, call: Callable[..., Awaitable[RunReport]], wait_seconds: float | None, observer: Observer
     ) -> Run:
-        """Wait on: a run is also reported as in progress when Contit could not be asked about it for a while."""
+        """Call, and wait again if the run is reported as in progress only because Contit could not be asked."""
         if wait_seconds is None:
             wait_seconds = self.context.settings.run_limit_seconds + _MARGIN_SECONDS
         deadline = anyio.current_time() + wait_seconds
         report = await call(wait_seconds=wait_seconds, observer=observer)
         drain = self.context.services().drain
         while report.phase is Phase.IN_PROGRESS and not drain.closing:
-            again_at = anyio.current_time() + PAUSE_SECONDS
+            again_at = anyio.current_time() + _PAUSE_SECONDS
             if again_at >= deadline:
                 break
             observer.status("Contit cannot be asked; trying again")
@@ -202,8 +202,8 @@ def create_server(
 ) -> "MCPServer[Any]":
     """Return an MCP server with the tools of contit-mcp, for clients in this process.
 
-    It opens its connections when a call needs them, and closes them when its last client has left. `environment` is
-    that of `Assistant`.
+    It opens its connections when a call needs them, and closes them when its last client has left. `environment` works
+    as in `Assistant`.
     """
     from contit_mcp.server.in_process import InProcessServer  # noqa: PLC0415 - start-up time
 
@@ -213,20 +213,20 @@ def create_server(
 def create_app(*, environment: Mapping[str, str] | None = None, **options: Unpack[AppOptions]) -> "ASGIApp":
     """Return an ASGI application that serves MCP at `/mcp` below the path where it is mounted.
 
-    It starts with its first request and ends with its host; nothing has to be run by hand. `environment` is that of
-    `Assistant`.
+    It starts at its first request and stops with the host application; nothing else is to be called. `environment`
+    works as in `Assistant`.
     """
     from contit_mcp.http.embedded import EmbeddedApp  # noqa: PLC0415 - start-up time
 
     return EmbeddedApp(_settings("create_app", AppOptions, options, environment))
 
 
-def _settings(taker: str, known: type, options: Mapping[str, Any], environment: Mapping[str, str] | None) -> Settings:
-    for name in options:
-        if name not in known.__annotations__:
-            near = nearest(name, known.__annotations__, cutoff=0.8)
+def _settings(name: str, known: type, options: Mapping[str, Any], environment: Mapping[str, str] | None) -> Settings:
+    for option in options:
+        if option not in known.__annotations__:
+            near = nearest(option, known.__annotations__, cutoff=0.8)
             hint = f"Did you mean {near}?" if near else "docs/python.md lists the options."
-            raise ConfigurationError(f"{taker} does not take {name}.", hint=hint)
+            raise ConfigurationError(f"{name} does not take {option}.", hint=hint)
     settings = load_settings(without_unset(options), environment=environment or {})
     if settings.auth != "caller" and not CREDENTIAL & settings.model_fields_set:
         raise ConfigurationError(

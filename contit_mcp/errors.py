@@ -4,8 +4,8 @@ ContitError                        has a one-line message and a hint: what to do
 ├── ConfigurationError             the operator's settings do not work together
 ├── InvalidArgumentError           the caller's arguments cannot be used; nothing was sent
 ├── ServerClosingError             this process is shutting down; nothing was started
-├── StoreError                     the store of runs cannot be used; no ask fails because of it
-├── UnexpectedError                a bug of this package
+├── StoreError                     the run store cannot be used; no ask fails because of it
+├── UnexpectedError                a bug in this package
 ├── APIError                       one HTTP exchange with Contit did not work
 │   ├── APIConnectionError         no answer arrived (may_have_arrived: Contit may have the request)
 │   │   └── APITimeoutError
@@ -13,18 +13,18 @@ ContitError                        has a one-line message and a hint: what to do
 │   │   ├── AuthenticationError 401, PermissionDeniedError 403, NotFoundError 404, RateLimitError 429
 │   │   ├── RedirectError 3xx      never followed
 │   │   └── InternalServerError 5xx
-│   └── APIResponseValidationError a 2xx whose body is not what is documented
+│   └── APIResponseValidationError a body that cannot be read, or a 2xx without the documented form
 └── RunError                       about one run; carries the ids that are known
     ├── RunFailedError             it ended without an answer
     ├── RunTimeoutError            it did not end within the limit
     ├── RunNotFoundError           Contit does not know it (or it is not the caller's)
     ├── RunUnreachableError        it was started, and then Contit could not be asked about it
-    ├── AnswerUnavailableError     it completed, but its answer was replaced before it was read
+    ├── AnswerUnavailableError     it completed, but Contit has no answer for it, or a later run replaced the answer
     ├── AnswerUnreadableError      it completed, but the body with its answer cannot be read
     ├── ThreadBusyError            another run is still going on the thread
-    └── StartUnknownError          the start was sent and no answer came: it may or may not run
+    └── StartUnknownError          the start was sent and no usable answer came: it may or may not run
 
-Messages never contain text from upstream, so no secret, prompt or answer is in one. A test compares this drawing.
+Messages never contain text from upstream, so none has a secret, prompt or answer. A test compares tree and classes.
 """
 
 
@@ -54,15 +54,15 @@ class ServerClosingError(ContitError):
 
 
 class StoreError(ContitError):
-    """The store of runs cannot be used at the moment. Asks continue without it."""
+    """The run store cannot be used at the moment. Asks continue without it."""
 
 
 class UnexpectedError(ContitError):
-    """A bug of this package. The text of its exception is not in the result: it could contain anything."""
+    """A bug in this package. The result does not quote the exception, whose text could contain anything."""
 
     def __init__(self) -> None:
         super().__init__(
-            "contit-mcp itself failed at this call; that is a bug in it.",
+            "This call failed because of a bug in contit-mcp.",
             hint="Try once more; if it fails again, report it with the server's log line call.crashed.",
         )
 
@@ -88,7 +88,7 @@ class APITimeoutError(APIConnectionError):
 
 
 class APIResponseValidationError(APIError):
-    """Contit answered 2xx with a body that is not what is documented."""
+    """A body is too large or cannot be decoded, or that of a 2xx does not have the documented form."""
 
     retryable = True
 
@@ -107,7 +107,7 @@ class AuthenticationError(APIStatusError):
 
 
 class PermissionDeniedError(APIStatusError):
-    """403: the credential is good but may not do this."""
+    """403: the credential is valid but may not do this."""
 
 
 class NotFoundError(APIStatusError):
@@ -131,7 +131,7 @@ class InternalServerError(APIStatusError):
 
 
 class RunError(ContitError):
-    """Something about one run, with those of its ids that are known. A subclass has the texts that never change."""
+    """An error about one run, with the ids that are known. A subclass sets `message` and `hint` if they are fixed."""
 
     message = hint = ""
 
@@ -160,7 +160,7 @@ class RunTimeoutError(RunError):
 
 
 class RunNotFoundError(RunError):
-    """Contit does not know the thread or run, or it is not the caller's. One wording for both."""
+    """Contit does not know the thread or run, or it is not the caller's. The text does not tell which."""
 
     message = "No such thread or run."
     hint = (
@@ -198,7 +198,7 @@ class AnswerUnreadableError(RunError):
 
 
 class ThreadBusyError(RunError):
-    """The thread already has a run going. `run_id` is that run, where our own store shows it."""
+    """The thread has another run in flight. `run_id` is that run, or None if the run store does not know it."""
 
     def __init__(self, thread_id: str, run_id: str | None) -> None:
         message = "The thread is busy with another run. Your question was not sent."

@@ -1,4 +1,4 @@
-"""The one harness for child processes: a Contit on a port, `contit-mcp http` and `contit-mcp stdio`, and their clients."""
+"""Child processes: a Contit on a port of this process, `contit-mcp http` and `contit-mcp stdio`, and their clients."""
 
 import http.client
 import json
@@ -47,7 +47,8 @@ INFO = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"nam
 ERAS = ("legacy", "modern")
 _MODERN = "2026-07-28"
 
-STATE = tempfile.TemporaryDirectory(prefix="contit-mcp-tests-")  # of all children: never the developer's own
+STATE = tempfile.TemporaryDirectory(prefix="contit-mcp-tests-")
+"""The state folder of all children, so that none uses the developer's own."""
 
 
 @pytest.fixture
@@ -57,6 +58,7 @@ def anyio_backend() -> tuple[str, dict[str, object]]:
 
 
 def clean_environment(**more: str) -> dict[str, str]:
+    """Return this environment without anything of Contit's, with a state folder of the tests, and `more`."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("CONTIT_")}
     return clean | {"CONTIT_MCP_STATE_DIR": STATE.name} | more
 
@@ -76,6 +78,7 @@ _SERVED: dict[str, Any] = {"log_config": None, "access_log": False, "lifespan": 
 
 @asynccontextmanager
 async def on_port(app: ASGIApp) -> AsyncIterator[str]:
+    """Serve an application on a free loopback port, in this event loop; yield its base URL."""
     server = Listener(uvicorn.Config(app, **_SERVED, timeout_keep_alive=KEEP_ALIVE_SECONDS))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         async with anyio.create_task_group() as tasks:
@@ -111,12 +114,12 @@ async def sandbox_on_port(options: SandboxOptions | None = None) -> AsyncIterato
 
 @dataclass
 class Contit:
-    """A sandbox in a thread, with the credential and the host of each request that it got."""
+    """A sandbox that runs in a thread."""
 
     record: SandboxRecord
     url: str = ""
-    keys: list[str] = field(default_factory=list)
-    hosts: set[str] = field(default_factory=set)
+    keys: list[str] = field(default_factory=list)  # the credential of each request
+    hosts: set[str] = field(default_factory=set)  # that requests were sent to
 
 
 @contextmanager
@@ -139,15 +142,15 @@ def contit(options: SandboxOptions | None = None) -> Iterator[Contit]:
 
 @dataclass
 class Served:
-    """`contit-mcp http` as a child process, and its log. In a `with` it is stopped by SIGTERM at the end."""
+    """`contit-mcp http` as a child process, and its log. A `with` stops it, and checks that it has logged no error."""
 
     environment: Mapping[str, str]
     arguments: Sequence[str] = ()
     command: Sequence[str] = (*COMMAND, "http", "--port", "0")
-    verify: ssl.SSLContext | bool = True
-    errors_expected: frozenset[str] = frozenset()
+    verify: ssl.SSLContext | bool = True  # how its client checks its certificate
+    errors_expected: frozenset[str] = frozenset()  # by the names of their log lines
     stderr: str = ""
-    lines: list[dict[str, Any]] = field(default_factory=list)
+    lines: list[dict[str, Any]] = field(default_factory=list)  # of its log, parsed
 
     def start(self) -> None:
         command, env = [*self.command, *self.arguments], clean_environment(**self.environment)
@@ -194,10 +197,11 @@ class Served:
         return f"http://127.0.0.1:{self.named('server.listening')[0]['metrics_port']}/metrics"
 
     def named(self, event: str) -> list[dict[str, Any]]:
+        """Return its log lines with this name, so far."""
         return [line for line in self.lines[:] if line.get("event") == event]
 
     def last(self, name: str, *, within: float = 10, **fields: Any) -> dict[str, Any]:
-        """Return its last line with this name and these fields; wait for it."""
+        """Wait for a log line with this name and these fields, and return the last one."""
         until = time.monotonic() + within
         while True:
             ends = time.monotonic() >= until or not self._reader.is_alive()
@@ -207,7 +211,7 @@ class Served:
             time.sleep(0.02)
 
     async def logged(self, event: str, times: int = 1) -> list[dict[str, Any]]:
-        """Wait until it has logged so many lines of a name, and return them."""
+        """Wait until it has logged so many lines with this name, and return them."""
         while len(self.named(event)) < times:
             assert self._reader.is_alive() or len(self.named(event)) >= times, self.stderr
             await anyio.sleep(0.01)
@@ -219,6 +223,7 @@ class Served:
         return code
 
     async def end(self, by: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
+        """End it by a signal, and return its exit code and how many seconds that took."""
         began = time.monotonic()
         self.process.send_signal(by)
         return await self.ended(), time.monotonic() - began
@@ -236,8 +241,9 @@ class Served:
         return result_in(self.post(rpc("tools/call", {"name": tool, "arguments": dict(arguments)}), **headers))
 
     def raw(self, data: bytes) -> tuple[int, dict[str, str], bytes]:
+        """Send bytes on a connection of their own, and return status, headers and body of the answer."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
-            with suppress(BrokenPipeError, ConnectionResetError):  # it can have seen enough; its answer is there
+            with suppress(BrokenPipeError, ConnectionResetError):  # it may answer before it has read all of them
                 connection.sendall(data)
             return read_answer(connection)
 
@@ -246,7 +252,7 @@ class Served:
         self.assert_no_error()
 
     def assert_no_error(self) -> None:
-        """Check that it has written JSON lines alone, and none of an error that was not expected."""
+        """Check that stderr has JSON lines only, and no error that was not expected."""
         for line in map(json.loads, self.stderr.splitlines()):
             assert line["level"] in {"debug", "info", "warning"} or line["event"] in self.errors_expected, line
         assert "Traceback" not in self.stderr
@@ -264,10 +270,11 @@ class Served:
 async def deployed(
     environment: Mapping[str, str], *, command: Sequence[str] = COMMAND, arguments: Sequence[str] = ()
 ) -> AsyncIterator[Served]:
+    """Run `contit-mcp http` with this environment, and kill it at the end; the block may take 120 s."""
     server = Served(environment, arguments, [*command, "http", "--port", "0"])
     server.start()
     try:
-        with anyio.fail_after(120):  # what hangs fails
+        with anyio.fail_after(120):
             await server.logged("server.listening")
             yield server
     finally:
@@ -279,13 +286,14 @@ async def deployed(
 async def deployment(
     options: SandboxOptions | None = None, *, command: Sequence[str] = COMMAND, **environment: str
 ) -> AsyncIterator[tuple[Served, SandboxRecord]]:
+    """Run a sandbox, and `contit-mcp http` in front of it."""
     async with sandbox_on_port(options) as (url, sandbox):
         defaults = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory"}
         async with deployed(defaults | environment, command=command) as server:
             yield server, sandbox
 
 
-# --- Its clients, byte by byte
+# --- Clients of contit-mcp http
 
 
 def rpc(method: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -296,6 +304,7 @@ INITIALIZE = rpc("initialize", INFO)
 
 
 def caller(token: str | None = None, **headers: str) -> httpx.AsyncClient:
+    """Return a client that sends this bearer token and these headers, on as many connections as it needs."""
     headers |= {} if token is None else {"Authorization": f"Bearer {token}"}
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
     return httpx.AsyncClient(headers=headers, limits=limits, timeout=60, trust_env=False)
@@ -304,12 +313,13 @@ def caller(token: str | None = None, **headers: str) -> httpx.AsyncClient:
 def request_of(
     era: str, tool: str, arguments: Mapping[str, Any], *, meta: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Return what httpx sends for a tool call: body and headers, as mcp 2.3.0's client does in that era."""
+    """Return the arguments of `httpx.post` for a tool call, as mcp 2.3.0's client sends it in that era."""
     params: dict[str, Any] = {"name": tool, "arguments": dict(arguments), "_meta": dict(meta or {})}
     return message_of(era, "tools/call", params, name=tool)
 
 
 def message_of(era: str, method: str, params: dict[str, Any], *, name: str | None = None) -> dict[str, Any]:
+    """Return the arguments of `httpx.post` for any request of that era; `name` names its tool, prompt or resource."""
     headers = {"Accept": "application/json, text/event-stream"}
     if era == "modern":
         headers |= {"Mcp-Protocol-Version": _MODERN, "Mcp-Method": method} | ({"Mcp-Name": name} if name else {})
@@ -323,6 +333,7 @@ def message_of(era: str, method: str, params: dict[str, Any], *, name: str | Non
 
 
 def messages_in(response: httpx.Response) -> list[dict[str, Any]]:
+    """Return the JSON-RPC messages of a response, which is JSON or a stream of events."""
     if response.headers.get("content-type", "").startswith("application/json"):
         return [response.json()]
     return [json.loads(data) for data in re.findall(r"^data: ?(.+?)\r?$", response.text, re.MULTILINE)]
@@ -337,16 +348,19 @@ def result_in(response: httpx.Response) -> dict[str, Any]:
 async def call(
     http: httpx.AsyncClient, server: Served, tool: str, era: str = "legacy", **arguments: Any
 ) -> dict[str, Any]:
+    """Call a tool, and return the result."""
     return result_in(await http.post(server.url, **request_of(era, tool, arguments)))
 
 
 async def ask(http: httpx.AsyncClient, server: Served, era: str = "legacy", **more: Any) -> dict[str, Any]:
+    """Ask `QUESTION`, or another `prompt`, and return the structured content of the result."""
     result = await call(http, server, "contit_ask", era, **{"prompt": QUESTION, **more})
     structure: dict[str, Any] = result["structuredContent"]
     return structure
 
 
 async def runs(sandbox: SandboxRecord, count: int) -> None:
+    """Wait until the sandbox has so many runs, and one of them has been polled."""
     while len(sandbox.runs) < count or not polls(sandbox):
         await anyio.sleep(0.02)
 
@@ -356,6 +370,7 @@ def polls(sandbox: SandboxRecord) -> int:
 
 
 def samples(text: str) -> dict[str, float]:
+    """Return the values of a page of metrics, each by its name and labels, as in `name{label=value}`."""
     return {
         sample.name + "".join(f"{{{key}={value}}}" for key, value in sorted(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)
@@ -364,7 +379,7 @@ def samples(text: str) -> dict[str, float]:
 
 
 def read_answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
-    """Return status, headers and body of an answer; status 0 if none came before the connection ended."""
+    """Read an HTTP answer, and return status, headers and body; status 0 if the connection ended before."""
     answer, body = http.client.HTTPResponse(connection), b""
     with suppress(http.client.HTTPException, ConnectionResetError):  # some requests are not read to their end
         answer.begin()
@@ -378,6 +393,8 @@ def read_answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
 
 @dataclass
 class Piped:
+    """A child process with pipes, and what it has written so far."""
+
     process: Process
     stdout: bytes = b""
     stderr: bytes = b""
@@ -390,7 +407,7 @@ class Piped:
 
 @dataclass
 class Child(Piped):
-    """`contit-mcp stdio`, spoken to byte by byte in the handshake era."""
+    """`contit-mcp stdio`, and the messages on its pipes."""
 
     async def send(self, message: Mapping[str, Any]) -> None:
         await self.write(json.dumps({"jsonrpc": "2.0", **message}, ensure_ascii=False).encode() + b"\n")
@@ -408,6 +425,7 @@ class Child(Piped):
         return await self.answer(number)
 
     async def answer(self, number: int) -> dict[str, Any]:
+        """Wait for the answer to the request with this id."""
         while not (found := [message for message in self.messages if message.get("id") == number]):
             await anyio.sleep(0.01)
         return found[0]
@@ -439,6 +457,7 @@ T = TypeVar("T", bound=Piped)
 async def piped(
     kind: Callable[[Process], T], command: Sequence[str], environment: Mapping[str, str]
 ) -> AsyncIterator[T]:
+    """Start a command, read what it writes, and kill it at the end."""
     async with await anyio.open_process(command, env=environment) as process:
         child = kind(process)
 

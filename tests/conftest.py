@@ -10,11 +10,11 @@ from hypothesis import settings
 from contit_mcp.telemetry.logging import configure_logging
 from tests.virtual_time import VirtualTimeLoop
 
-settings.register_profile("any machine", deadline=None)  # how fast it is says nothing about the code
+settings.register_profile("any machine", deadline=None)  # a slow machine is no fault of the code
 settings.load_profile("any machine")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # As a shell starts what it puts into the background; children would ignore Ctrl-C likewise.
+    # A shell starts a background job with SIGINT ignored, and child processes would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -1,7 +1,7 @@
-"""A Contit in memory, on the loop's clock: the one transport that tests put under the HTTP client.
+"""A Contit in memory, as the transport of an httpx client, on the clock of the event loop.
 
-Its answers repeat their question, so that a swapped answer shows. It has Contit's documented three endpoints. For single
-odd replies it follows a script instead.
+It has Contit's three documented endpoints. Each answer repeats its question, so that a swapped answer shows. A test can
+order other replies to single requests.
 """
 
 import itertools
@@ -17,7 +17,7 @@ import httpx
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer, `after` so many seconds; a body that is neither bytes nor text is sent as JSON."""
+    """A response, `after` so many seconds. A body that is neither bytes nor text is sent as JSON."""
 
     status: int = 200
     body: object = b""
@@ -29,7 +29,7 @@ class Reply:
         return httpx.Response(self.status, headers=self.headers, content=content)
 
 
-# An answer, an error to raise, or what makes an answer of the request.
+# A response, an error to raise, or a function that makes a response for the request.
 Script = Reply | httpx.Response | Exception | Callable[[httpx.Request], Reply | httpx.Response]
 
 
@@ -38,7 +38,6 @@ class EchoRun:
     thread_id: str
     run_id: str
     prompt: str
-    started: float
     ends: float
     end_word: str = "completed"
 
@@ -48,18 +47,18 @@ class EchoRun:
 
 @dataclass
 class EchoContit(httpx.AsyncBaseTransport):
-    seconds: float = 3.0  # that runs take, but for the `durations` of single prompts
+    seconds: float = 3.0  # that a run takes
+    durations: dict[str, float] = field(default_factory=dict)  # by prompt: the seconds of its runs, where they differ
+    end_words: dict[str, str] = field(default_factory=dict)  # by prompt: the status at the end, if not `completed`
     latency: float = 0.0  # seconds that each request takes
-    durations: dict[str, float] = field(default_factory=dict)
-    end_words: dict[str, str] = field(default_factory=dict)  # by prompt, where its run does not end as `completed`
-    # Replies instead: by endpoint, first come first served; or to all requests in turn, the last one again and again.
+    # Replies that are sent instead: to the next requests of an endpoint, or to all requests (the last one repeats).
     replies: defaultdict[str, list[Script]] = field(default_factory=lambda: defaultdict(list))
     script: list[Script] = field(default_factory=list)
-    requests: list[tuple[str, float]] = field(default_factory=list)  # endpoint and time
+    requests: list[tuple[str, float]] = field(default_factory=list)  # the endpoint and time of each
     received: list[httpx.Request] = field(default_factory=list)
-    abandoned: int = 0  # requests whose sender left before the answer
+    abandoned: int = 0  # requests that were cancelled before their answer
     runs: list[EchoRun] = field(default_factory=list)
-    overlaps: list[str] = field(default_factory=list)  # prompts that were started while a run was going on their thread
+    overlaps: list[str] = field(default_factory=list)  # prompts that were refused because their thread had a run
     _ids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     def count(self, endpoint: str) -> int:
@@ -116,7 +115,7 @@ class EchoContit(httpx.AsyncBaseTransport):
             self.overlaps.append(prompt)
             return httpx.Response(409)
         ends = now + self.durations.get(prompt, self.seconds)
-        run = EchoRun(thread_id, f"run_{next(self._ids)}", prompt, now, ends, self.end_words.get(prompt, "completed"))
+        run = EchoRun(thread_id, f"run_{next(self._ids)}", prompt, ends, self.end_words.get(prompt, "completed"))
         self.runs.append(run)
         return httpx.Response(200, json={"threadId": thread_id, "runId": run.run_id})
 

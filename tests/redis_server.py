@@ -15,17 +15,15 @@ import pytest
 
 from tests.children import free_port
 
-PROGRAMS = ("redis-server", "valkey-server")
+PROGRAM = shutil.which("redis-server") or shutil.which("valkey-server")
 
 
 @dataclass
 class RedisServer:
-    """One server. If it `keeps`, a stopped one comes back with its data."""
-
     folder: Path
     port: int
     password: str = "pass-word"
-    keeps: bool = False
+    keeps: bool = False  # its data over a stop
     _process: "subprocess.Popen[bytes]" = field(init=False)
 
     @property
@@ -34,27 +32,25 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it, and wait until it takes connections."""
-        program = next(path for name in PROGRAMS if (path := shutil.which(name)))
         options = f"--bind 127.0.0.1 --port {self.port} --requirepass {self.password} --maxmemory 64mb --appendfsync no"
         options += f" --appendonly {'yes' if self.keeps else 'no'} --save"
-        command = [program, *options.split(), "", "--dir", str(self.folder)]
+        command = [str(PROGRAM), *options.split(), "", "--dir", str(self.folder)]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         until = time.monotonic() + 20
-        while time.monotonic() < until:
+        while True:
             try:
-                with socket.create_connection(("127.0.0.1", self.port), timeout=1):
-                    return
+                return socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
             except OSError:
+                assert time.monotonic() < until, "it did not start"
                 time.sleep(0.02)
-        raise TimeoutError("redis-server did not start")
 
     def stop(self) -> None:
-        """Kill it, unless it has ended: what it held is lost."""
+        """Kill it, unless it has ended."""
         self._process.kill()
         self._process.wait()
 
     def freeze(self) -> None:
-        """Let it hang: connections stay open, nothing is answered."""
+        """Stop its process: connections stay open, and nothing is answered."""
         self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -70,15 +66,15 @@ def session_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisSer
 
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
-    """A server of the test's own, to stop and start."""
+    """A server that the test can stop and start."""
     with redis_server(tmp_path) as server:
         yield server
 
 
 @contextmanager
 def redis_server(folder: Path, *, port: int | None = None, keeps: bool = False) -> Iterator[RedisServer]:
-    """Yield a running server. Without the program the test is skipped, but not where CI runs."""
-    if not any(shutil.which(name) for name in PROGRAMS) and not os.environ.get("CI"):
+    """Yield a running server. Without the program the test is skipped, except in CI."""
+    if PROGRAM is None and not os.environ.get("CI"):
         pytest.skip(reason="needs redis-server or valkey-server (Debian: apt-get install redis-server)")
     server = RedisServer(folder, port or free_port(), keeps=keeps)
     server.start()

@@ -1,4 +1,4 @@
-"""The assistant on an echoing Contit in virtual time."""
+"""The assistant with a Contit in memory, in virtual time."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +40,7 @@ class Stage:
         return await self.assistant.ask(OWNER, prompt, thread_id, wait_seconds=wait, **more)
 
     async def leave(self, prompt: str = "q", *, after: float) -> None:
-        """Ask, and go away."""
+        """Ask, and cancel the call after so many seconds."""
         with anyio.move_on_after(after):
             await self.ask(prompt)
 
@@ -59,8 +59,6 @@ class Stage:
 
 
 class Notes(Observer):
-    """An observer that writes down what it hears."""
-
     def __init__(self) -> None:
         self.heard: list[str] = []
 

@@ -1,9 +1,8 @@
-"""Whether Contit counts as reachable: told once in each direction, and never for what is only slow or busy."""
+"""Whether Contit counts as reachable: each change is logged once, and what is only slow or busy changes nothing."""
 
 import io
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 
 import anyio
 import pytest
@@ -12,98 +11,79 @@ from contit_mcp.telemetry.call_stats import Reachability
 
 pytestmark = pytest.mark.anyio
 
-Scene = Callable[[Reachability], Awaitable[None]]
+
+async def at_once(state: Reachability, number: int, seconds: float, *, read: bool = True, fail: bool = False) -> None:
+    """Send so many requests at once, each of which takes so many seconds."""
+
+    async def request() -> None:
+        with state.waiting(read=read):
+            await anyio.sleep(seconds)
+        if fail:
+            state.failed("503")
+        else:
+            state.answered()
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(number):
+            tasks.start_soon(request)
 
 
-def events(logged: io.StringIO) -> list[str]:
-    """The events, with the cause of an outage."""
-    lines = map(json.loads, logged.getvalue().splitlines())
-    return [" ".join(filter(None, [line["event"], line.get("cause")])) for line in lines]
+async def in_turn(state: Reachability, seconds: float, each: float, *, failures_in_ten: int = 0) -> None:
+    """Send one request after another for so many seconds."""
+    for number in range(int(seconds / each)):
+        await at_once(state, 1, each, fail=number % 10 < failures_in_ten)
 
 
-@asynccontextmanager
-async def watched() -> AsyncIterator[Reachability]:
+async def six_that_hang_beside_others(state: Reachability) -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(at_once, state, 6, 60)
+        await anyio.sleep(0.5)
+        await in_turn(state, 3, 0.1)
+
+
+# The requests, and the cause of the outage that they are, if they are one.
+TRAFFIC: dict[str, tuple[Callable[[Reachability], Awaitable[None]], str | None]] = {
+    "no requests": (lambda _: anyio.sleep(600), None),
+    "two failures": (lambda state: at_once(state, 2, 0.1, fail=True), None),
+    "three failures": (lambda state: at_once(state, 3, 0.1, fail=True), "503"),
+    "a few failures among answers": (lambda state: in_turn(state, 60, 0.1, failures_in_ten=2), None),
+    "half of all fail": (lambda state: in_turn(state, 60, 0.1, failures_in_ten=5), "503"),
+    "slow starts": (lambda state: at_once(state, 50, 6, read=False), None),
+    "slow reads, one at a time": (lambda state: in_turn(state, 60, 6), None),
+    "six reads that hang beside others": (six_that_hang_beside_others, None),
+    "five reads without an answer": (lambda state: at_once(state, 5, 1.6), "silence"),
+    "one start without an answer": (lambda state: at_once(state, 1, 12, read=False), "silence"),
+}
+
+
+@pytest.mark.parametrize(("traffic", "cause"), TRAFFIC.values(), ids=TRAFFIC)
+async def test_an_outage_ends_when_answers_come_and_nothing_has_failed_for_three_seconds(
+    traffic: Callable[[Reachability], Awaitable[None]], cause: str | None, logged: io.StringIO
+) -> None:
+    """Without any request nothing is known, so an outage does not end."""
     state = Reachability()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(state.watch)
-        yield state
-        tasks.cancel_scope.cancel()
-
-
-async def requests(state: Reachability, count: int, seconds: float, *, read: bool = True, good: bool = True) -> None:
-    async def one() -> None:
-        with state.waiting(read=read):
-            await anyio.sleep(seconds)
-        if good:
-            state.answered()
-        else:
-            state.failed("503")
-
-    async with anyio.create_task_group() as tasks:
-        for _ in range(count):
-            tasks.start_soon(one)
-
-
-async def steady(state: Reachability, seconds: float, each: float, *, failing: int = 0) -> None:
-    """One request after another; of each ten so many fail."""
-    for number in range(int(seconds / each)):
-        await requests(state, 1, each, good=number % 10 >= failing)
-
-
-async def one_that_hangs_beside_others(state: Reachability) -> None:
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(requests, state, 6, 60)
-        await anyio.sleep(0.5)
-        await steady(state, 3, 0.1)
-
-
-PASSING: dict[str, Scene] = {
-    "two failures": lambda state: requests(state, 2, 0.1, good=False),
-    "slow starts": lambda state: requests(state, 50, 6, read=False),
-    "one slow read": lambda state: steady(state, 60, 6),
-    "one that hangs beside others": one_that_hangs_beside_others,
-    "nothing at all": lambda _: anyio.sleep(600),
-    "a few failures among answers": lambda state: steady(state, 60, 0.1, failing=2),
-}
-
-
-@pytest.mark.parametrize("scene", PASSING.values(), ids=PASSING)
-async def test_what_passes_is_not_told(scene: Scene, logged: io.StringIO) -> None:
-    async with watched() as state:
-        await scene(state)
-        assert state.reachable
-    assert events(logged) == []
-
-
-OUTAGES: dict[str, tuple[Scene, str]] = {
-    "three failures": (lambda state: requests(state, 3, 0.1, good=False), "503"),
-    "silence": (lambda state: requests(state, 5, 1.6), "silence"),
-    "a lone request in silence": (lambda state: requests(state, 1, 12, read=False), "silence"),
-    "half of all fail": (lambda state: steady(state, 60, 0.1, failing=5), "503"),
-}
-
-
-@pytest.mark.parametrize(("scene", "cause"), OUTAGES.values(), ids=OUTAGES)
-async def test_an_outage_is_told_once_in_each_direction(scene: Scene, cause: str, logged: io.StringIO) -> None:
-    """It is over when answers come and no request has failed for 3 s; without any request nothing is known."""
-    async with watched() as state:
-        await scene(state)
-        assert not state.reachable
+        await traffic(state)
+        assert state.reachable is (cause is None)
         await anyio.sleep(1)
-        await requests(state, 1, 0.1)
-        assert not state.reachable
+        await at_once(state, 1, 0.1)
+        assert state.reachable is (cause is None)
         await anyio.sleep(4)
         assert state.reachable
-    assert events(logged) == [f"contit.unreachable {cause}", "contit.back"]
+        tasks.cancel_scope.cancel()
+    lines = [json.loads(line) for line in logged.getvalue().splitlines()]
+    changes = [("contit.unreachable", cause), ("contit.back", None)] if cause else []
+    assert [(line["event"], line.get("cause")) for line in lines] == changes
     assert (state.in_flight, state.oldest_seconds) == (0, 0)
 
 
-async def test_the_oldest_request_and_how_many_there_are_is_known_while_they_wait() -> None:
+async def test_the_number_and_the_age_of_the_requests_that_wait_are_known() -> None:
     state = Reachability()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(requests, state, 3, 5)
+        tasks.start_soon(at_once, state, 3, 5)
         await anyio.sleep(1)
-        tasks.start_soon(requests, state, 2, 9)
+        tasks.start_soon(at_once, state, 2, 9)
         await anyio.sleep(1)
         assert (state.in_flight, round(state.oldest_seconds, 3)) == (5, 2)
         await anyio.sleep(4)

@@ -1,7 +1,7 @@
 """An asyncio event loop whose clock jumps to the next timer instead of waiting for it.
 
-So a test of a 30-minute limit takes milliseconds, and no test depends on how fast the machine is. It is for tests in
-memory: a real socket or thread would be outrun.
+A test of a 30-minute limit takes milliseconds, and no test depends on the speed of the machine. A test with real sockets,
+threads or processes cannot use it: timers would end before these run.
 """
 
 import asyncio
@@ -29,7 +29,3 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return 1_000.0 + self._jumping.now
-
-    def jump(self, seconds: float) -> None:
-        """Let time pass in which the loop does nothing, as if it got no processor."""
-        self._jumping.now += seconds

@@ -1,4 +1,4 @@
-"""What the assistant tells its callers: during a call to an observer, at its end as a report."""
+"""What the assistant tells its callers: events to an observer during a call, and a report at its end."""
 
 from dataclasses import dataclass
 
@@ -16,9 +16,9 @@ class RunReport:
     response: str | None = None
     elapsed_seconds: float | None = None  # from its start to its end, or to now; None if its start is not known
     deduplicated: bool = False  # whether another call had started this run for the same question
-    age_seconds: float | None = None  # since its start, if an earlier answer is returned to the same question
+    age_seconds: float | None = None  # since its start, if the answer is that of an earlier call with the same question
     failure: Failure | None = None
-    maybe_twice: bool = False  # whether an earlier start of the question was cut off: Contit may run it twice
+    maybe_twice: bool = False  # whether an earlier start of the question was interrupted: Contit may run it twice
     asked_at: float | None = None
     ended_at: float | None = None
     title: str | None = None
@@ -30,10 +30,10 @@ class Observer:
     """Follows one call; this base class ignores all events. Methods return at once, so that no wait is slowed."""
 
     def started(self, thread_id: str, run_id: str) -> None:
-        """The ids exist."""
+        """The run exists, with these ids of Contit."""
 
     def status(self, word: str) -> None:
-        """Contit's word for the run has changed."""
+        """Contit's word for the state of the run has changed, or a text says that Contit cannot be asked."""
 
 
 NULL_OBSERVER = Observer()

@@ -1,8 +1,8 @@
 """The assistant: ask, start, status, response. Start reading here.
 
 `ask` is `start` and then `response` in one wait. Each wait is bounded and ends in a normal report with the ids, so that
-a caller that cannot wait longer continues with `response`. docs/architecture.md states the promises and the reasons;
-`starting` turns a question into a run, `waiting` sees the run end and binds its answer.
+a caller that cannot wait longer continues with `response`. `starting` turns a question into a run; `waiting` sees the
+run end and binds its answer to it. docs/architecture.md has the terms, the promises and the reasons.
 """
 
 import secrets
@@ -14,7 +14,7 @@ import anyio.lowlevel
 from contit_mcp import errors
 from contit_mcp.assistant.reports import NULL_OBSERVER, Observer, RunReport
 from contit_mcp.assistant.starting import RunStarter
-from contit_mcp.assistant.waiting import LAG_SECONDS, POLL_SECONDS, DrainScope, PollPolicy, RunWaiter
+from contit_mcp.assistant.waiting import POLL_SECONDS, YOUNG_SECONDS, DrainScope, PollPolicy, RunWaiter
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.wire import check_id
 from contit_mcp.runs.claims import Claim, Deduplicated
@@ -22,16 +22,16 @@ from contit_mcp.runs.record import Delivery, Failure, Phase, RunRecord, untracke
 from contit_mcp.runs.store import RunStore, Transition
 from contit_mcp.telemetry.call_stats import NULL_LISTENER, Listener
 
-SLOW_CALL_SECONDS = 4.0  # a call that lasted longer may have outlived its host's wait
-_REPLAY_SECONDS = 120.0  # how long its answer is then given once more to the same question, in a new conversation
+SLOW_CALL_SECONDS = 4.0  # a call that lasted longer may have returned its answer too late for its host
+_REPLAY_SECONDS = 120.0  # for this long, the same question on a new thread then gets its answer once more
 
 
 class Assistant:
-    """Contit's assistant for any number of owners that share one credential.
+    """Contit's assistant for any number of owners that share one credential. `contit_mcp.Assistant` uses it.
 
-    Several assistants can share one `drain`, to be closed together. `replays` says whether an answer that came late is
-    given once more (`SLOW_CALL_SECONDS`). Besides the errors of a run, methods raise an `InvalidArgumentError` before
-    any request, a `ServerClosingError`, and an `APIError` if Contit refused or could not and no run is known.
+    Several assistants can share one `drain`, to be closed together. `replays` says whether the answer of a slow call is
+    returned once more (`SLOW_CALL_SECONDS`). Methods raise a `RunError` about a run, an `InvalidArgumentError` before
+    any request, a `ServerClosingError`, and an `APIError` if Contit refused or failed before a run was known.
     """
 
     def __init__(
@@ -64,9 +64,9 @@ class Assistant:
         observer: Observer = NULL_OBSERVER,
         title: str | None = None,
     ) -> RunReport:
-        """Ask, wait, and return the answer; after the wait, report that the run is still going.
+        """Ask, wait, and report the answer; after the wait, report that the run is in progress.
 
-        Of the wait, `answer_seconds` can limit what comes after the start. The title is stored with the run.
+        `answer_seconds` limits the part of the wait after the start. The title is stored with the run.
         """
         began = anyio.current_time()
         deadline = began + wait_seconds
@@ -89,7 +89,7 @@ class Assistant:
         observer: Observer = NULL_OBSERVER,
         title: str | None = None,
     ) -> RunReport:
-        """Start a run and report its ids at once; only a busy thread is waited for. Arguments as for `ask`."""
+        """Start a run and report its ids at once; wait only while the thread is busy. Arguments as for `ask`."""
         deadline = anyio.current_time() + wait_seconds
         with self._drain.starting():
             claim = await self._starter.find_or_start(
@@ -103,13 +103,13 @@ class Assistant:
     async def status(
         self, owner: str, thread_id: str, run_id: str, *, wait_seconds: float = 0.0, observer: Observer = NULL_OBSERVER
     ) -> RunReport:
-        """Report where a run stands; with a wait, as soon as it ends."""
+        """Report the state of a run; wait up to `wait_seconds` for its end."""
         deadline = anyio.current_time() + wait_seconds
         run = await self._find(owner, thread_id, run_id, fresh=False)  # the poll tells whether it has ended since
         observer.started(thread_id, run_id)
         if not run.ended:
             run = await self._poll_once(run, deadline)
-        if not run.ended and wait_seconds > 0:  # a wait without time would still take and release the lease
+        if not run.ended and wait_seconds > 0:  # a wait of 0 s would still take and release the lease
             run = await self._wait(run, deadline, observer)
         if run.failure is Failure.NOT_FOUND:
             raise errors.RunNotFoundError(*run.ids)
@@ -124,7 +124,7 @@ class Assistant:
         wait_seconds: float,
         observer: Observer = NULL_OBSERVER,
     ) -> RunReport:
-        """Return a run's own answer, waiting for it; without a run id, of the thread's latest run."""
+        """Report a run's own answer, waiting for it; without a run id, that of the thread's latest run."""
         began = anyio.current_time()
         deadline = began + wait_seconds
         if run_id is None:
@@ -142,7 +142,7 @@ class Assistant:
         return await self._answer(Claim(run), began=began, deadline=deadline, observer=observer)
 
     async def snapshot(self, owner: str, thread_id: str, run_id: str, *, asked_at_ms: int) -> RunReport:
-        """Report without waiting where the run of one ask stands, and its answer once it has one.
+        """Report, without waiting, the state of the run of one ask, with its answer if it has one.
 
         Contit is polled no more often than by a waiting call, however many snapshots are taken. Several asks can share
         a run; this one was made at `asked_at_ms` (since the epoch).
@@ -173,11 +173,11 @@ class Assistant:
         return [self._report(run) for run in await self._store.recent(owner, limit)]
 
     def close(self) -> None:
-        """Start no more runs, and let every wait end now with what is known."""
+        """Start no more runs, and end every wait now with what is known."""
         self._drain.close()
 
     async def _find(self, owner: str, thread_id: str, run_id: str, *, fresh: bool = True) -> RunRecord:
-        """Return the stored run, or an untracked record made of its ids."""
+        """Return the run as stored, or an untracked record of it. Unless `fresh`, it may be as last seen here."""
         check_id("thread_id", thread_id)
         check_id("run_id", run_id)
         find = self._store.find if fresh else self._store.last_seen
@@ -185,17 +185,17 @@ class Assistant:
         return run or untracked_run(owner, thread_id, run_id, now=self._store.now())
 
     async def _answer(self, claim: Claim, *, began: float, deadline: float, observer: Observer) -> RunReport:
-        """Wait for the run's end and return its answer; at the deadline, report that it is still going."""
+        """Wait for the run's end and report its answer; at the deadline, report that it is in progress."""
         run, deduplicated = claim.record, isinstance(claim, Deduplicated)
         if not run.ended:
-            # It may have ended while nothing polled it. For a deduplicated ask the starter has looked.
+            # It may have ended while nothing polled it. If the ask was deduplicated, the starter has polled already.
             run = await self._until_ended(run, deadline, observer, poll_first=not deduplicated)
         report = await self._deliver(run, began=began, deadline=deadline) if run.ended else self._report(run)
         age = self._waiter.age(run) if deduplicated and claim.record.ended else None
         return replace(report, deduplicated=deduplicated, maybe_twice=claim.interrupted, age_seconds=age)
 
     async def _until_ended(self, run: RunRecord, deadline: float, observer: Observer, *, poll_first: bool) -> RunRecord:
-        """Return the run's end if it comes in time. A tracked run outlasts passing faults of Contit."""
+        """Return the run, ended if its end comes in time, or in flight after a fault of Contit that may pass."""
         try:
             if not run.tracked or (poll_first and self._waiter.is_due(run)):
                 run = await self._poll_once(run, deadline)
@@ -237,31 +237,31 @@ class Assistant:
         if run.tracked or not polled.ended:
             return polled
         # An untracked run that has ended is stored from now on: the end of a task must stay as it was seen.
-        if polled.failure is Failure.NOT_FOUND and self._waiter.age(run) < LAG_SECONDS:
+        if polled.failure is Failure.NOT_FOUND and self._waiter.age(run) < YOUNG_SECONDS:
             return run  # replication lag
         if polled.phase is Phase.COMPLETED:
             try:
                 await self._refuse_if_replaced(polled)
             except errors.AnswerUnavailableError:
-                polled = replace(polled, answer=None)  # what was read is a later run's
+                polled = replace(polled, answer=None)  # the answer that was read is a later run's
         adopted = replace(polled, started_at=polled.asked_at, run_seconds=self._waiter.age(polled))
         return await self._store.change(adopted, lambda run, _: run)
 
     async def _deliver(self, run: RunRecord, *, began: float, deadline: float) -> RunReport:
-        """Return the report of a run that has ended, with its answer, and store that it was delivered."""
+        """Report a run that has ended, with its answer, and store that it was delivered; or raise why it has none."""
         if run.failure is not None:
             raise _no_answer(run, run.failure, limit=self._run_limit)
         text = run.answer if run.answer is not None else await self._read_again(run, deadline)
         is_slow = anyio.current_time() - began > SLOW_CALL_SECONDS
-        again = _REPLAY_SECONDS if self._replays and is_slow and run.question.thread_id is None else None
-        if run.tracked and (again or run.delivery is Delivery.OWED or run.replay_until is not None):
+        may_replay = self._replays and is_slow and run.question.thread_id is None
+        if run.tracked and (may_replay or run.delivery is Delivery.OWED or run.replay_until is not None):
             await self._owe_if_cancelled(
-                run, lambda run, now: run.delivered(replay_until=None if again is None else now + again)
+                run, lambda run, now: run.delivered(replay_until=now + _REPLAY_SECONDS if may_replay else None)
             )
         return self._report(run, response=text)
 
     async def _read_again(self, run: RunRecord, deadline: float) -> str:
-        """Return a completed run's answer that is no longer stored: the thread's, unless a later run is known."""
+        """Return the answer of a completed run that is no longer stored: the thread's, unless a later run is known."""
         await self._refuse_if_replaced(run)
         try:
             text = await self._read(run.ids[0], deadline)
@@ -285,7 +285,7 @@ class Assistant:
             raise errors.AnswerUnavailableError(*run.ids, replaced=True)
 
     async def _owe_if_cancelled(self, run: RunRecord, transition: Transition | None = None) -> None:
-        """Store the transition, or that the run's caller is owed the answer, if it leaves meanwhile."""
+        """Store the transition, if any. If the caller has cancelled meanwhile, store that it is owed the answer."""
         try:
             if transition is not None:
                 await self._store.change(run, transition)

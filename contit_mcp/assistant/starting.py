@@ -1,4 +1,4 @@
-"""From a question to its run: start one, or return the run that already answers it. Never two runs on a thread."""
+"""From a question to its run: start one, or return the one that it has already. Never two on a thread at a time."""
 
 from dataclasses import replace
 
@@ -20,8 +20,8 @@ log = get_logger(__name__)
 
 MAX_PROMPT_LENGTH = 32_000  # characters; the vendor documents no limit, and a runaway agent could send anything
 _BUSY_STATUSES = frozenset({400, 409, 422, 500})  # a prompt on a busy thread; assumed (docs/contit-api.md)
-_STARTING_PAUSE = 0.05  # seconds between two claims while another call sends the start
-_START_SECONDS = 5.0  # what must be left of a wait after a busy thread: a start cannot be cut short
+_CLAIM_PAUSE_SECONDS = 0.05  # between two claims while another call sends the start
+_LEFT_FOR_START_SECONDS = 5.0  # must be left of a wait after a busy thread: a start cannot be cut short
 
 
 class RunStarter:
@@ -51,7 +51,7 @@ class RunStarter:
         if thread_id is not None:
             check_id("thread_id", thread_id)
         question = Question.of(owner, thread_id, _usable(prompt))
-        joined = waited_for = None
+        awaited_start = awaited_run = None
         while True:
             now = self._store.now()
             intent = intent_to_start(question, delivery=delivery, process=self._process, now=now, title=title)
@@ -59,13 +59,13 @@ class RunStarter:
                 claim = await self._store.claim(intent)
             run = claim.record
             if isinstance(claim, Granted):
-                await self._check_may_start(claim, joined, waited_for, deadline)
+                await self._check_may_start(claim, awaited_start, awaited_run, deadline)
                 try:
                     return replace(claim, record=await self._start(claim, prompt, deadline))
                 except _IntentLapsed:
                     continue
             if run.phase is Phase.STARTING:
-                joined = run if isinstance(claim, Deduplicated) else joined
+                awaited_start = run if isinstance(claim, Deduplicated) else awaited_start
                 await self._let_it_start(deadline)
             elif isinstance(claim, Deduplicated):
                 if not await self._ended_unseen(run):
@@ -74,25 +74,25 @@ class RunStarter:
                     current_call_stats().count("join")
                     return Deduplicated(run)
             else:
-                waited_for = run
+                awaited_run = run
                 await self._let_it_end(run, deadline, observer)
 
     async def _check_may_start(
-        self, claim: Granted, joined: RunRecord | None, waited_for: RunRecord | None, deadline: float
+        self, claim: Granted, awaited_start: RunRecord | None, awaited_run: RunRecord | None, deadline: float
     ) -> None:
-        """Give the grant back if using it could double a run, or outlast the caller."""
+        """Give the grant back, and raise, if a start now could double a run or outlast the caller's wait."""
         refusal: errors.ContitError | None = None
-        if claim.interrupted and joined is not None and joined.leased(self._store.now()):
+        if claim.interrupted and awaited_start is not None and awaited_start.leased(self._store.now()):
             # A live process gave up the start that was waited for; its caller got a StartUnknownError too.
             refusal = errors.StartUnknownError(claim.record.question.thread_id)
-        elif waited_for is not None and anyio.current_time() + _START_SECONDS > deadline:
-            refusal = errors.ThreadBusyError(*waited_for.ids)
+        elif awaited_run is not None and anyio.current_time() + _LEFT_FOR_START_SECONDS > deadline:
+            refusal = errors.ThreadBusyError(*awaited_run.ids)
         if refusal is not None:
             await self._give_back(claim.record, maybe_sent=claim.interrupted)
             raise refusal
 
     async def _ended_unseen(self, run: RunRecord) -> bool:
-        """Whether a run that is stored as going has ended while nothing polled it: then it answers no new question."""
+        """Return whether a run that is stored as in flight had ended while nothing polled it: if so, ask anew."""
         if run.ended or not self._waiter.is_due(run):
             return False
         try:
@@ -134,14 +134,14 @@ class RunStarter:
         return kept[0]
 
     def _started(self, intent: RunRecord, ids: StartedRun, now: float) -> RunRecord:
-        """Return the started run. Nothing polls it unless its answer is owed to a caller."""
+        """Return the started run, leased to this process if a caller waits for it, and else to none."""
         run = intent.started(ids.thread_id, ids.run_id, now=now)
         if run.delivery is Delivery.OWED:
             return run.leased_to(self._process, seconds=POLL_LEASE_SECONDS, now=now)
         return run.released_by(self._process)
 
     async def _give_back(self, intent: RunRecord, *, maybe_sent: bool) -> None:
-        """Forget a grant; if Contit may have the start, leave it as if its process had died: a retry then says so."""
+        """Forget an intent. If Contit may have the start, only release it: the same question is then `interrupted`."""
         if maybe_sent:
             await self._waiter.release(intent)
             return
@@ -149,20 +149,20 @@ class RunStarter:
             await self._store.release(intent)
 
     async def _let_it_start(self, deadline: float) -> None:
-        if anyio.current_time() + _STARTING_PAUSE > deadline:
+        if anyio.current_time() + _CLAIM_PAUSE_SECONDS > deadline:
             raise errors.APITimeoutError(
-                "Another call is still sending a question to Contit on this conversation.",
-                hint="Repeat the question in the same words: it returns that run instead of starting a second one.",
+                "Another call is still sending this question, or another one on this thread, to Contit.",
+                hint="Ask again in the same words: the same question returns that run instead of starting another.",
                 may_have_arrived=False,
             )
-        await anyio.sleep(_STARTING_PAUSE)
+        await anyio.sleep(_CLAIM_PAUSE_SECONDS)
 
     async def _let_it_end(self, run: RunRecord, deadline: float, observer: Observer) -> None:
         try:
             with anyio.fail_after(deadline - anyio.current_time()):
                 await self._waiter.until_ended(run, observer.status)
         except errors.AnswerUnreadableError:
-            await self._waiter.end(run, failure=Failure.NO_ANSWER)  # or the thread would be busy for ever
+            await self._waiter.end(run, failure=Failure.NO_ANSWER)  # or the thread would stay busy
         except (errors.APIError, TimeoutError) as error:
             raise errors.ThreadBusyError(*run.ids) from error
 
@@ -187,6 +187,7 @@ def _usable(prompt: str) -> str:
 
 
 def _meaning_of(error: errors.APIError, thread_id: str | None) -> errors.ContitError:
+    """Return what the failure of a start means for its caller."""
     if isinstance(error, errors.APIStatusError) and thread_id is not None:
         if isinstance(error, errors.NotFoundError):
             return errors.RunNotFoundError(thread_id)

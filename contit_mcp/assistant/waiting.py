@@ -1,8 +1,8 @@
-"""Waits for runs to end: one poller a run, however many callers wait. The answer is bound to its run at completion.
+"""Waits for runs to end: one poller per run, however many callers wait. An answer is bound to its run at completion.
 
-The caller that holds the run's lock polls for everyone in this process; when it leaves, the next in line goes on. So no
-task outlives its caller, and a run without waiting callers is not polled. Between processes the run's lease decides
-which one polls; the others read the end from the store. A caller's deadline is a cancel scope around its wait.
+The caller that holds the run's lock polls for all callers in this process; when it leaves, the next in line continues.
+So no task outlives its caller, and a run without waiting callers is not polled. Between processes the run's lease
+decides which one polls; the others read the end from the store. A caller's deadline is a cancel scope around its wait.
 """
 
 import logging
@@ -27,7 +27,7 @@ from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)
 
-LAG_SECONDS = 5.0  # how young a run is when a 404 about it may be replication lag (docs/contit-api.md)
+YOUNG_SECONDS = 5.0  # up to this age of a run, a 404 about it may be replication lag (docs/contit-api.md)
 POLL_SECONDS = 8.0  # how long one poll may take, retries included, also if the caller wants no wait at all
 CLOCK_SKEW_SECONDS = 10_800.0  # how far clocks may differ before a process gives up another one's run too early
 _MOST_CLOCKS = 10_000  # runs whose times this process remembers; the oldest are forgotten first
@@ -38,15 +38,15 @@ _MOST_ODD_WORDS = 100  # undocumented words of Contit that are logged, each once
 class PollPolicy:
     """How long to pause between two polls, and when a wait ends by itself. Seconds.
 
-    A language model never answers at once: a late first poll pays for shorter pauses afterwards. What has lasted long
-    usually goes on for long, so pauses grow (`benchmarks/polls.py`). Jitter, a share of each, spreads many runs apart.
+    A language model never answers at once: a late first poll pays for shorter pauses afterwards. A run that has lasted
+    long usually lasts much longer, so pauses grow (`benchmarks/polls.py`). Jitter spreads the polls of many runs.
     """
 
-    first: float = 1.25
+    first: float = 1.25  # how old a run is at its first poll
     shortest: float = 0.935
-    growth: float = 0.002
+    growth: float = 0.002  # this share of the run's age is added to the shortest pause
     longest: float = 5.0
-    jitter: float = 0.1
+    jitter: float = 0.1  # up to this share of a pause is added or subtracted
     fault_seconds: float = 60.0  # how long passing faults of Contit are tolerated since the last good answer
     run_seconds: float = 1_800.0  # how long a run may show no end before it is given up (the vendor names no limit)
 
@@ -60,7 +60,7 @@ class PollPolicy:
 class _Watch:
     """What the callers that wait for one run share."""
 
-    turn: anyio.Lock = field(default_factory=lambda: anyio.Lock(fast_acquire=True))  # what follows yields anyway
+    turn: anyio.Lock = field(default_factory=lambda: anyio.Lock(fast_acquire=True))  # no checkpoint: polls have some
     word: str | None = None
     ended: RunRecord | None = None
     unreadable: bool = False
@@ -76,9 +76,9 @@ class _Watch:
 
 @dataclass(slots=True)
 class _Clock:
-    """Times of one run on the event loop's clock, which no one sets."""
+    """Times of one run on the event loop's clock, which is monotonic."""
 
-    first_seen: float  # when this process started the run, or first saw it going
+    first_seen: float  # when this process started the run, or first saw it in flight
     started_here: bool = False
     poll_again_at: float = 0.0  # for snapshots
 
@@ -103,7 +103,7 @@ class RunWaiter:
         self._clock(record).started_here = True
 
     def age(self, record: RunRecord) -> float:
-        """Return the seconds since the run was started (or asked): measured if it was here, else by the wall clock."""
+        """Return the seconds since the run was started, or asked: measured if this process did, else by wall clock."""
         clock = self._clocks.get(record.key)
         if clock is not None and clock.started_here:
             return anyio.current_time() - clock.first_seen
@@ -120,17 +120,17 @@ class RunWaiter:
                         watch.ended = await self._wait(record, watch)
                 return watch.ended
         except BaseException:
-            if not watch.turn.locked():  # otherwise another caller here goes on
+            if not watch.turn.locked():  # otherwise another caller in this process continues
                 await self.release(record)
             raise
         finally:
             watch.listeners.discard(on_status)
 
     async def poll_once(self, record: RunRecord, *, deadline: float) -> RunRecord:
-        """Ask Contit once where a run stands, and return it as it is then. No retry begins after the deadline."""
+        """Poll Contit once, and return the run as it is then. No retry begins after the deadline."""
         watch = self._watches.setdefault(record.key, _Watch())
         if watch.turn.locked() and watch.ended is None:
-            return record  # a caller here polls all the time
+            return record  # a waiting caller of this process is polling it
         async with watch.turn:
             if watch.ended is not None:
                 return watch.ended
@@ -139,12 +139,12 @@ class RunWaiter:
             return record
 
     def is_due(self, record: RunRecord) -> bool:
-        """Whether no caller here polls the run, and it is old enough to have ended unseen."""
+        """Return whether no caller in this process polls the run, and it is old enough to have ended unseen."""
         watch = self._watches.get(record.key)
         return (watch is None or not watch.turn.locked()) and self.age(record) >= self._policy.shortest
 
     def may_poll_for_snapshot(self, record: RunRecord) -> bool:
-        """Whether it is time to poll and nothing else does. Of several snapshots at once one may poll."""
+        """Return whether it is time to poll and nothing else does; if so, note that the caller polls now."""
         now, clock = anyio.current_time(), self._clock(record)
         elsewhere = record.leased(self._store.now()) and record.lease_owner != self._process
         due = not record.tracked or self.is_due(record)
@@ -154,7 +154,7 @@ class RunWaiter:
         return True
 
     async def end(self, record: RunRecord, *, answer: str | None = None, failure: Failure | None = None) -> RunRecord:
-        """Store the run's first end, and return it: until then, no process starts another run on the thread."""
+        """Store the run's end unless it has one, and return the run. Only then can another run start on its thread."""
         run_seconds = None if record.started_at is None else self.age(record)
         first = False
 
@@ -174,13 +174,13 @@ class RunWaiter:
         return ended
 
     async def release(self, record: RunRecord) -> None:
-        """Give up the lease. It is stored even if the caller is being cancelled."""
+        """Release the lease, even if the caller is being cancelled."""
         with anyio.CancelScope(shield=True):
             await self._store.change(record, lambda run, _: run.released_by(self._process))
 
     async def _wait(self, record: RunRecord, watch: _Watch) -> RunRecord:
         """Poll until the run has ended; while another process has the lease, wait for the end that it stores."""
-        if watch.unreadable:  # the callers in line need not try it one after another
+        if watch.unreadable:  # or the callers in line would try it one after another
             raise errors.AnswerUnreadableError(*record.ids)
         while True:
             record = await self._leased(record)
@@ -189,7 +189,7 @@ class RunWaiter:
                     record = await self._poll(record, watch)
             if record.ended:
                 return record
-            await anyio.sleep(self._pause(record))  # a `Retry-After` holds up polls, not the store
+            await anyio.sleep(self._pause(record))  # not `backoff.pause`: a `Retry-After` does not concern the store
 
     async def _poll(self, record: RunRecord, watch: _Watch) -> RunRecord:
         """Poll until the run has ended or another process has its lease."""
@@ -215,7 +215,7 @@ class RunWaiter:
 
     async def _polled(self, record: RunRecord, watch: _Watch, deadline: float) -> RunRecord:
         """Poll once, and return the run; if it has ended, with its end bound to it."""
-        young = record.started_at is not None and self.age(record) < LAG_SECONDS
+        young = record.started_at is not None and self.age(record) < YOUNG_SECONDS
         try:
             status = await self._client.run_status(*record.ids, just_started=young, deadline=deadline)
         except errors.NotFoundError:
@@ -258,7 +258,7 @@ class RunWaiter:
         return self._policy.pause(self.age(record), random.random)
 
     def _is_too_old(self, record: RunRecord) -> bool:
-        """Whether the run is given up. Another process's run needs stronger evidence: a clock may be wrong."""
+        """Return whether to give the run up. One of another process is given up later: its clock may be wrong."""
         clock, age = self._clock(record), self.age(record)
         if clock.started_here:
             return age >= self._policy.run_seconds
@@ -272,8 +272,8 @@ class RunWaiter:
         return clock
 
 
-SENDING_SECONDS = 2.0  # what a start that is being sent still gets at `close`; nearly all end in that time
-STARTING_SECONDS = 1.0  # what a question on its way to its run gets; together less than a drain waits (3.5 s)
+SENDING_SECONDS = 2.0  # after `close`, for a start that is being sent; nearly all end in that time
+STARTING_SECONDS = 1.0  # after `close`, for a question that has no run yet; with the above less than a drain (3.3 s)
 
 
 class DrainScope:
@@ -297,7 +297,7 @@ class DrainScope:
 
     @contextmanager
     def starting(self) -> Iterator[None]:
-        """Give a question the time to become a run. Raises ServerClosingError if it got none."""
+        """Allow a question STARTING_SECONDS after `close` to become a run. Raise ServerClosingError if it did not."""
         if not self.closing:
             with self.cancellable(grace=STARTING_SECONDS):
                 yield
@@ -306,14 +306,14 @@ class DrainScope:
 
     @contextmanager
     def sending(self, seconds: float) -> Iterator[None]:
-        """Give what cannot be taken back its time, at `close` only a little more; or raise TimeoutError."""
+        """Allow the sending of a start `seconds`, but after `close` only SENDING_SECONDS; then raise TimeoutError."""
         with self.cancellable(anyio.current_time() + seconds, grace=SENDING_SECONDS) as scope:
             yield
         if scope.cancelled_caught:
             raise TimeoutError
 
     def close(self) -> None:
-        """End every wait now, and each later one at its first step; starts of runs get a little longer."""
+        """End every wait now, and each later one at its first step. Starts end after their grace."""
         self.closing = True
         for scope, grace in self._graces.items():
             scope.deadline = min(scope.deadline, anyio.current_time() + grace)

@@ -1,1 +1,1 @@
-"""The command line, a file has a command, or a few that belong together."""
+"""The command line. Each file has a command, or a few that belong together; main.py lists them all."""

@@ -73,11 +73,11 @@ def command(
     as_json: bool,
     transport: Transport,
 ) -> None:
-    """Ask Contit's assistant, and print its answer.
+    """Ask Contit's assistant a question, and print the answer.
 
     PROMPT is one text in quotes, or several words. It is read from stdin if it is -, or if something is piped in. The
-    answer goes to stdout: rendered on a terminal, plain in a pipe. All else goes to stderr. Ctrl-C leaves the run
-    going, and prints the command that fetches its answer.
+    answer goes to stdout: rendered on a terminal, plain in a pipe. All else goes to stderr. After Ctrl-C Contit
+    continues, and the command that fetches the answer is printed.
 
     \b
     Examples:
@@ -100,7 +100,7 @@ def command(
     if last and thread_id:
         raise WrongUsage("--last and --thread name two conversations.", "Keep one of them.")
     if run_id and not thread_id:
-        raise WrongUsage("--run is without the conversation that the run is on.", "Add --thread ID.")
+        raise WrongUsage("--run needs the conversation that the run is on.", "Add --thread ID.")
     if run_id and prompt:
         raise WrongUsage("--run fetches an answer and takes no PROMPT.", "Leave --run out to ask.")
     if transport and (last or thread_id):
@@ -140,7 +140,7 @@ def _read_prompt(argument: str | None, *, optional: bool) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to ask or, without a prompt, to fetch. It waits until the run ends, if `wait_seconds` is None."""
+    """What to ask or, without a prompt, to fetch. Without `wait_seconds` the wait lasts until the run ends."""
 
     given: GivenOptions
     prompt: str | None = None
@@ -154,8 +154,8 @@ class Wanted:
         """Return the command of these words, with the options that lead to the same Contit."""
         return f"{terminal.our_command()} {terminal.shell_line(*words, *self.given.arguments())}"
 
-    def fetch(self, thread_id: str | None, run_id: str | None) -> str | None:
-        """Return the command that waits for that run's answer."""
+    def fetch_command(self, thread_id: str | None, run_id: str | None) -> str | None:
+        """Return the command that waits for that run's answer; None if no later command can fetch it."""
         if thread_id is None or self.transport:
             return None
         run = () if run_id is None else ("--run", run_id)
@@ -190,7 +190,7 @@ def _assistant(follower: _Follower, settings: Settings, transport: Transport = N
 
 
 async def remembered(settings: Settings) -> list[Run]:
-    """Return the newest remembered runs. Raises StoreError if the store cannot be used: there may be others."""
+    """Return the newest remembered runs. Raises StoreError if the store cannot be used: some would be missing."""
     follower = _Follower()
     async with _assistant(follower, settings) as contit:
         runs = await contit.runs(MOST_RECENT)
@@ -227,7 +227,7 @@ async def get_answer(settings: Settings, wanted: Wanted) -> "Outcome":
     if run.status == "completed":
         return Outcome("completed", ANSWERED, *ids, run.response, elapsed, run.age_seconds)
     code = terminal.INTERRUPTED if follower.interrupted else STILL_RUNNING
-    return Outcome("in_progress", code, *ids, elapsed_seconds=elapsed, next_step=wanted.fetch(*ids))
+    return Outcome("in_progress", code, *ids, elapsed_seconds=elapsed, next_step=wanted.fetch_command(*ids))
 
 
 # --- the outcome: for the person, for the script (`--json`), and as an exit code
@@ -235,7 +235,7 @@ async def get_answer(settings: Settings, wanted: Wanted) -> "Outcome":
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The keys of the tools' result, the exit code, and of an error one line, its hint and the command to run now."""
+    """The fields of a tool's result, the exit code, and for an error its line, its hint and the next command."""
 
     status: Literal["completed", "in_progress", "failed"]
     exit_code: int
@@ -243,7 +243,7 @@ class Outcome:
     run_id: str | None = None
     response: str | None = None
     elapsed_seconds: float | None = None
-    age_seconds: float | None = None  # of an answer that was given again to the same question
+    age_seconds: float | None = None  # of an answer that is returned again to the same question
     error: str | None = None
     hint: str | None = None
     next_step: str | None = None
@@ -261,14 +261,14 @@ _HINTS: dict[type[errors.ContitError], str] = {  # for a person at a terminal: t
 def outcome_of_error(
     error: errors.ContitError, wanted: Wanted, base_url: str, ids: Ids = (None, None), *, interrupted: bool = False
 ) -> Outcome:
-    """Return the outcome of an error; `ids` are those of the run, which goes on, for errors that have none."""
+    """Return the outcome of an error; `ids` are those of a run that has started, for errors without ids."""
     if isinstance(error, errors.ServerClosingError):
         return Outcome("failed", terminal.INTERRUPTED, error="Interrupted; nothing was started.")
     goes_on = ids[1] is not None
     if isinstance(error, errors.RunError):
         ids = error.thread_id, error.run_id
         goes_on = ids[1] is not None and isinstance(error, errors.RunUnreachableError | errors.ThreadBusyError)
-    step = wanted.fetch(*ids) if goes_on or isinstance(error, errors.AnswerUnreadableError) else None
+    step = wanted.fetch_command(*ids) if goes_on or isinstance(error, errors.AnswerUnreadableError) else None
     code = terminal.INTERRUPTED if interrupted else FAILED
     if isinstance(error, errors.InvalidArgumentError):
         code = USAGE
@@ -286,9 +286,9 @@ def finish(settings: Settings, wanted: Wanted) -> NoReturn:
     """Ask or fetch, print the outcome, and end the command with its exit code."""
     outcome = anyio.run(get_answer, settings, wanted)
     if wanted.as_json:
-        known = _known(outcome)
-        del known["exit_code"]
-        click.echo(json.dumps(known))
+        fields = _without_none(outcome)
+        del fields["exit_code"]
+        click.echo(json.dumps(fields))
     elif outcome.response is None:
         click.echo(_without_answer(outcome), err=True)
     else:
@@ -300,7 +300,7 @@ def finish(settings: Settings, wanted: Wanted) -> NoReturn:
     sys.exit(outcome.exit_code)
 
 
-def _known(values: Outcome | Run) -> dict[str, Any]:
+def _without_none(values: Outcome | Run) -> dict[str, Any]:
     return {name: value for name, value in asdict(values).items() if value is not None}
 
 
@@ -332,11 +332,11 @@ def _after_answer(outcome: Outcome, wanted: Wanted) -> str:
 @given_options
 @click.pass_context
 def runs(ctx: click.Context, given: GivenOptions, *, as_json: bool) -> None:
-    """List the remembered conversations, newest first.
+    """List the remembered questions, newest first, each with its thread (conversation).
 
-    Questions are remembered for a day, answers for an hour (CONTIT_MCP_ANSWER_SECONDS); those that hosts on this
-    machine asked with the same credential are among them. The title is the beginning of the question. Go on with a
-    conversation with contit-mcp ask --thread ID.
+    Questions are remembered for a day, answers for an hour (CONTIT_MCP_ANSWER_SECONDS). The list includes the questions
+    that hosts on this machine asked with the same credential. The title is the beginning of the question. To continue
+    a thread, run contit-mcp ask --thread ID.
 
     \b
     Examples:
@@ -347,11 +347,11 @@ def runs(ctx: click.Context, given: GivenOptions, *, as_json: bool) -> None:
     ctx.obj = given
     if ctx.invoked_subcommand is not None:
         if as_json:
-            raise WrongUsage("--json before show is for the list.", "Put --json behind show.")
+            raise WrongUsage("--json before show is for the list.", "Put --json after show.")
         return
     found = anyio.run(remembered, given.load())
     if as_json:
-        click.echo(json.dumps({"runs": [_known(run) for run in found]}))
+        click.echo(json.dumps({"runs": [_without_none(run) for run in found]}))
         return
     for number, run in enumerate(found, start=1):
         asked_at = "" if run.asked_at is None else f"{datetime.fromtimestamp(run.asked_at).astimezone():%Y-%m-%d %H:%M}"
@@ -366,7 +366,7 @@ def runs(ctx: click.Context, given: GivenOptions, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, as contit-mcp ask does.")
 @click.pass_obj
 def show(given: GivenOptions, *, which: str, as_json: bool) -> None:
-    """Print an answer again. RUN is a number in the list (1 is the newest), or the id of a run or conversation.
+    """Print an answer again. RUN is a number in the list (1 is the newest), or the id of a run or thread.
 
     The exit codes are those of contit-mcp ask.
     """

@@ -26,7 +26,7 @@ _SUBJECT = "Runs are remembered in"
 
 
 async def check_store(settings: Settings) -> Finding:
-    """Report where runs are remembered, and whether that works. An existing store is asked a question."""
+    """Report where runs are remembered, and whether that works. An existing store is read once."""
     where = ""
     try:
         location = settings.store_location()
@@ -34,7 +34,7 @@ async def check_store(settings: Settings) -> Finding:
             return Finding(_SUBJECT, "memory, so only until the process ends", good=True)
         folder = state_folder(settings.state_dir)
         file = location.path or folder / FILE_NAME
-        location = replace(location, path=file)  # a store by its own path sets no broken file aside
+        location = replace(location, path=file)  # with its path given, a broken file is not set aside
         where = location.name if location.kind == "redis" else str(file)
         if location.kind == "sqlite" and not file.exists():
             there = next(folder for folder in file.parents if folder.exists())  # where missing folders would be made
@@ -42,9 +42,9 @@ async def check_store(settings: Settings) -> Finding:
                 pass
         else:
             async with contextlib.aclosing(bare_store(location, folder=folder)) as store:
-                await store.find("contit-mcp-check", "contit-mcp-check")  # nobody ever asked for it
+                await store.find("contit-mcp-check", "contit-mcp-check")  # a run that does not exist
     except OSError as error:
-        hint = "Set CONTIT_MCP_STATE_DIR, or CONTIT_MCP_STORE=sqlite:PATH, to a folder or file of this user's."
+        hint = "Set CONTIT_MCP_STATE_DIR, or CONTIT_MCP_STORE=sqlite:PATH, to a folder or file of this user."
         return bad(_SUBJECT, f"{where}. Its folder cannot be written: {error.strerror}.", hint)
     except (ConfigurationError, StoreError) as error:
         return bad(_SUBJECT, f"{where}. {error.message}" if where else error.message, error.hint)
@@ -75,8 +75,8 @@ async def check_callers(settings: Settings, token_file: Path | None = None) -> l
 @click.command()
 @click.option("--host", type=host_type, help="Try a host's entry: start it as the host would, and list its tools.")
 @scope_option
-@click.option("--trust", is_flag=True, help="With --scope project: use an entry that install did not write.")
-@click.option("--token-file", type=click.Path(exists=True, path_type=Path), help="Judge the access token in this file.")
+@click.option("--trust", is_flag=True, help="With --scope project: start an entry that install did not write.")
+@click.option("--token-file", type=click.Path(exists=True, path_type=Path), help="Check the access token in this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: ok, and the findings.")
 @given_options
 def command(
@@ -88,15 +88,15 @@ def command(
     token_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Report the configuration, whether Contit answers, and whether it takes the credential.
+    """Report the configuration, whether Contit answers, and whether it accepts the credential.
 
-    Nothing is started, and no part of a secret is shown. If no credential is configured, the one that contit-mcp
-    install keeps is used. If CONTIT_MCP_AUTH is token, it also reads the tokens. If it is jwt, it walks the sign-in
-    flow as a client would. The exit code is 0 if all is well, else 1.
+    No question is asked, and no part of a secret is shown. If no credential is configured, it uses the one that
+    contit-mcp install stored. With CONTIT_MCP_AUTH=token it also reads the tokens; with jwt it also reads the metadata
+    and keys of the issuer, as a client would. The exit code is 0 if all is well, else 1.
 
     With --host it starts the server of the host's entry as the host would, with the variables of the entry and not
-    those set here. An entry in a project's file may be anybody's: it is shown first, and used only if you agree or
-    install wrote it.
+    those set here. An entry in a project's file may come from somebody else: it is shown first, and started only if
+    install wrote it or you agree.
 
     \b
     Examples:
@@ -112,7 +112,7 @@ def command(
         raise WrongUsage(f"{ours} are not for --host: the entry has its own settings.", "Leave them out.")
     try:
         if host is None:
-            findings = anyio.run(_look, given.load(), token_file)
+            findings = anyio.run(_check_all, given.load(), token_file)
         else:
             from contit_mcp.cli.check_host import check_host  # noqa: PLC0415 - start-up time: an MCP client
 
@@ -132,7 +132,7 @@ def command(
     sys.exit(0 if is_well else 1)
 
 
-async def _look(settings: Settings, token_file: Path | None) -> list[Finding]:
+async def _check_all(settings: Settings, token_file: Path | None) -> list[Finding]:
     return [
         *check_way(settings),
         await check_store(settings),

@@ -1,4 +1,4 @@
-"""Whether a host's entry works: it is read back from the host's file, and used as the host would use it.
+"""Check that a host's entry works: read it back from the host's file, and use it as the host would use it.
 
 The file of a project may come from anybody. An entry in it that `install` did not write is shown first; it is used only
 if the user agrees, and then without the user's token and key.
@@ -50,7 +50,7 @@ _STATUSES = {
 
 
 async def check_host(place: HostFile, *, trust: bool = False, ask: bool = False) -> list[Finding]:
-    """Use the host's entry as far as it may be used: an unknown one of a project with `trust`, or if `ask` agrees."""
+    """Try the host's entry. A project's that `install` did not write needs `trust` or, if `ask`, the user's consent."""
     host, subject = place.host, f"{place.host.title}, {place.path}"
     install = f"contit-mcp install {host.slug}{' --scope project' if place.in_project else ''}"
     try:
@@ -163,14 +163,14 @@ async def _over_http(server: RemoteServer, with_token: str, *, is_own: bool) -> 
     if statuses[-1] == 401 and not token:
         return _wants_token(variable, server, with_token, is_own=is_own)
     if statuses[-1] >= 400:
-        hint = _STATUSES.get(statuses[-1], "Look at the address, or ask the operator of the server.")
+        hint = _STATUSES.get(statuses[-1], "Check the address, or ask the operator of the server.")
         return bad(_TOOLS, f"the server refuses ({statuses[-1]})", hint.format(variable=variable))
     problem = "the server does not speak MCP there"
     if isinstance(cause, httpx2.InvalidURL | httpx2.UnsupportedProtocol):
         problem = "its address is not a URL"
     elif isinstance(cause, httpx2.HTTPError):
         problem = "there is no connection to the server"
-    hint = "It is a running server's /mcp, like https://contit-mcp.example.com/mcp; look at HTTPS_PROXY and the CA too."
+    hint = "Use a running server's address, like https://contit-mcp.example.com/mcp. Check TLS and HTTPS_PROXY."
     return bad(_TOOLS, f"{problem} ({type(cause).__name__})", hint)
 
 

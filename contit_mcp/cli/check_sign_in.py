@@ -16,7 +16,7 @@ from contit_mcp.http.jwks import FAILURES, IssuerKeys, KeysUnavailableError, rea
 _LARGEST_TOKEN = 65_536
 
 _REACH_HINT = (
-    "Check CONTIT_MCP_JWT_ISSUER, letter by letter as the issuer writes itself; and HTTPS_PROXY and CONTIT_CA_FILE."
+    "Check CONTIT_MCP_JWT_ISSUER, letter by letter as the issuer names itself; and HTTPS_PROXY and CONTIT_CA_FILE."
 )
 _OURS, _THEIRS = "this server's side is wrong", "the issuer's side is wrong"
 
@@ -74,7 +74,7 @@ async def _issuer_metadata(keys: IssuerKeys, issuer: str) -> Finding:
     except FAILURES as error:
         return bad(subject, _why(error), _REACH_HINT)
     if metadata.get("issuer") != issuer:
-        verdict = f"{_OURS}: the issuer writes itself differently, and clients compare letter by letter"
+        verdict = f"{_OURS}: the issuer names itself differently, and clients compare letter by letter"
         return bad(subject, verdict, f"Set CONTIT_MCP_JWT_ISSUER={metadata.get('issuer')}")
     needed = ("authorization_endpoint", "token_endpoint")
     if missing := [name for name in needed if not isinstance(metadata.get(name), str)]:
@@ -139,7 +139,7 @@ _ADVICE: tuple[tuple[type[jwt.PyJWTError], str], ...] = (  # from the most parti
 
 
 def _why(cause: BaseException | None) -> str:
-    """Return the reason of a failure without a word of what was answered, which comes from outside."""
+    """Return the reason of a failure without any text of the response, which comes from outside."""
     if isinstance(cause, httpx.HTTPStatusError):
         return f"{cause.request.url.host} answers {cause.response.status_code} where its metadata or keys should be"
     if isinstance(cause, httpx.TransportError):

@@ -19,16 +19,16 @@ from contit_mcp.telemetry.logging import configure_logging
 QUESTIONS = "List all published articles from March 2026", "Show me the second one"
 QUESTIONS_ABOUT_OWN_CONTENT = "List all items", "Show me the first one"
 _LIMIT_SECONDS = 90.0
-_HINT = "Run contit-mcp check, and report it."
+_HINT = "Run contit-mcp check, and report what it prints."
 
 
 @click.command()
 @sandbox_options
 def command(transport: httpx.ASGITransport) -> None:
-    """Show the whole path without an account.
+    """Show a question and a follow-up through an MCP client, without an account.
 
-    Starts the sandbox (a local Contit), then contit-mcp as a host would: a child process over stdio. A real
-    MCP client lists its tools, asks a question, and asks a follow-up in the same conversation.
+    It starts the sandbox (a local Contit), and contit-mcp as a host would: as a child process over stdio. The client
+    lists the tools, asks a question, and asks a follow-up in the same thread.
 
     \b
     Examples:

@@ -1,7 +1,7 @@
-"""What `contit-mcp check` finds out about Contit, its credential and the way there; `install` tries a key by it too.
+"""The checks of Contit, of the credential and of the network on the way, for `contit-mcp check` and `install`.
 
-Contit is asked for the status of a made-up run, so nothing is started: first without the credential, where Contit says
-401, and only when it did, with it, where 404 says that the credential is good. An address that is not Contit's never
+Contit is asked for the status of a made-up run, so nothing is started. The first request has no credential, and it
+answers 401. Only then is the credential sent; a 404 means that it is good. So an address that is not Contit's never
 gets the credential, and one that answers 404 to everything does not count as Contit.
 """
 
@@ -38,7 +38,7 @@ class Finding:
     hint: str | None = None
 
     def lines(self) -> str:
-        """Return it for people."""
+        """Return the lines that people read."""
         mark = {True: "ok  ", False: "FAIL", None: "    "}[self.good]
         line = f"{mark} {self.subject}: {self.verdict}"
         return line if self.hint is None else f"{line}\n     hint: {as_printed(self.hint)}"
@@ -50,7 +50,7 @@ def bad(subject: str, verdict: str, hint: str | None) -> Finding:
 
 
 def failed(subject: str, error: ContitError) -> Finding:
-    """Return the finding that one of our errors makes of a subject."""
+    """Return the finding for one of our errors about a subject."""
     return bad(subject, error.message, error.hint)
 
 
@@ -60,7 +60,7 @@ _PATIENCE = TransportPolicy(connect=10.0, read=10.0, write=10.0)
 _WRONG_ADDRESS = "Set CONTIT_BASE_URL to where Contit's API is; without it, that is https://api.contit.cloud."
 _NEW_KEY = "contit-mcp install HOST --new-key"
 
-_WITHOUT: dict[int, tuple[str, str | None]] = {  # what a status means without the credential, and what to do
+_WITHOUT_CREDENTIAL: dict[int, tuple[str, str | None]] = {  # by status: what it means, and what to do
     401: ("it answers, and wants a credential", None),
     404: ("something answers 404 to every request; it is not Contit's API", _WRONG_ADDRESS),
     403: (
@@ -69,7 +69,7 @@ _WITHOUT: dict[int, tuple[str, str | None]] = {  # what a status means without t
     ),
     407: ("a proxy wants a user and password (407)", "Put them into HTTPS_PROXY."),
 }
-_WITH: dict[int, tuple[str, str | None]] = {
+_WITH_CREDENTIAL: dict[int, tuple[str, str | None]] = {
     404: ("it is good", None),
     401: (_REFUSED, f"It is mistyped, expired, revoked, or of another kind. Correct it there, or: {_NEW_KEY}"),
     403: ("Contit knows it, and it may not use the AI assistant (403)", "Give it the ReadAccess policy in Contit."),
@@ -114,7 +114,7 @@ async def _asked(settings: Settings, auth: Credential | None, subject: str) -> F
         return failed(subject, error)
     except (TimeoutError, *HTTPX_ERRORS) as error:
         return bad(subject, *explain_connection(error, settings.base_url))
-    meanings, good = (_WITHOUT, 401) if auth is None else (_WITH, 404)
+    meanings, good = (_WITHOUT_CREDENTIAL, 401) if auth is None else (_WITH_CREDENTIAL, 404)
     if status == 429 or status >= 500:
         other = f"it, or something before it, cannot answer now (HTTP {status})", "Try again in a little while."
     else:
@@ -151,7 +151,7 @@ def check_way(settings: Settings) -> list[Finding]:
 
 
 def explain_connection(error: Exception, base_url: str) -> tuple[str, str]:
-    """Return what went wrong on the way, and what to do. Nothing of httpx's texts, which can hold addresses."""
+    """Return what went wrong on the way, and what to do. It quotes no text of httpx, which can hold addresses."""
     causes = _causes(error)
     host, proxy = urlsplit(base_url).netloc, proxy_for(base_url)
     next_stop, hint = (host, _ADDRESS_HINT) if proxy is None else (f"the proxy {proxy}", _PROXY_HINT)

@@ -25,11 +25,11 @@ from contit_mcp.hosts.table import HOSTS
 
 host_type = click.Choice(list(HOSTS), case_sensitive=False)
 scope_option = click.option(
-    "--scope", type=click.Choice(["user", "project"]), help="For you everywhere, or for the project in this folder."
+    "--scope", type=click.Choice(["user", "project"]), help="The file of this user, or of the project in this folder."
 )
 
 _TOKEN_PREFIX = "ctpat_"  # noqa: S105 - how every personal access token of Contit begins
-_ASKED = "CONTIT_API_KEY"
+_API_KEY = "CONTIT_API_KEY"
 _COPY_AGAIN = "Copy it again from Contit, without anything around it."
 
 
@@ -50,7 +50,7 @@ def file_of(slug: str, scope: str | None) -> HostFile:
 
 
 def our_folder() -> Path:
-    """Return the folder where we remember the entries that we wrote, and keep the key."""
+    """Return the folder with the key and the record of the entries that we wrote."""
     return state_folder(_set_here("CONTIT_MCP_STATE_DIR").state_dir).absolute()
 
 
@@ -65,7 +65,7 @@ def _set_here(*variables: str) -> Settings:
 @click.option("--sandbox", is_flag=True, help="An entry that answers from the embedded sandbox; no account needed.")
 @click.option("--http", "url", metavar="URL", help="An entry for a contit-mcp server on the network, at /mcp.")
 @click.option("--token/--no-token", default=None, help="With --http: whether the server wants a bearer token.")
-@click.option("--key-file", type=click.Path(dir_okay=False, path_type=Path), help="A file that holds the API key.")
+@click.option("--key-file", type=click.Path(dir_okay=False, path_type=Path), help="A file with your API key.")
 @click.option("--new-key", is_flag=True, help="Replace the stored key.")
 @click.option("--print", "only_print", is_flag=True, help="Print the entry and change nothing.")
 @click.option("--force", is_flag=True, help="Replace an entry that was written or changed by hand.")
@@ -83,9 +83,9 @@ def install(
 ) -> None:
     """Write an entry for contit-mcp into the configuration of a host.
 
-    Without HOST it lists the hosts, and which of them are found here. A copy of the file is kept. The key is taken from
-    CONTIT_API_KEY or CONTIT_ACCESS_TOKEN, or asked for, and tried with Contit; it goes into a file that only you can
-    read, which the entry names. contit-mcp uninstall removes all of it.
+    Without HOST it lists the hosts, and which of them are on this machine. It takes the key from CONTIT_API_KEY or
+    CONTIT_ACCESS_TOKEN, or asks for it, tests it against Contit, and stores it in a file that only you can read. The
+    entry names that file. The host's file is copied before it is changed; contit-mcp uninstall restores it.
 
     \b
     Examples:
@@ -100,8 +100,8 @@ def install(
         return
     place, folder = file_of(host, scope), our_folder()
     needs_key = not (sandbox or url)
-    offered = _offered(key_file, folder, new=new_key) if needs_key else None
-    key = offered or (_stored(folder, _ASKED) if needs_key else None)
+    available = _available_key(key_file, folder, new=new_key) if needs_key else None
+    key = available or (_stored_key(folder, _API_KEY) if needs_key else None)
     server = _remote(place, url, token) if url else _local(key)
     if only_print:
         click.echo(f"For {place.path}:", err=True)
@@ -110,14 +110,14 @@ def install(
     installs, done, others = Installs(folder), list[str](), dict[Path, str]()
     plan_install(place, server, installs, force=force)  # before anything is asked for
     if needs_key:
-        key, done = _tried(offered, folder)
+        key, done = _accepted_key(available, folder)
         server = _local(key)
         if key.replaces() and not new_key:
             raise ConfigurationError(
                 f"Another key is stored in {key.path}, which other hosts may use.",
                 hint="Add --new-key to replace it, or unset CONTIT_API_KEY and CONTIT_ACCESS_TOKEN.",
             )
-        others = _users(key.path, installs) if key.replaces() else {}
+        others = _files_naming(key.path, installs) if key.replaces() else {}
     is_found = place.in_project or place.host.is_found(Machine.this())  # before its file is made
     change, backup = installing.install(place, server, installs, force=force)
     done += key.fill() if key else []  # last, so that no key is kept if no entry could be written
@@ -136,9 +136,9 @@ def install(
 def uninstall(host: str, *, scope: str | None) -> None:
     """Remove the entry for contit-mcp from the configuration of a host.
 
-    An unchanged file is put back byte for byte from its copy. If it was changed since, or had another entry of our
-    name, our entry alone is removed, and the copies are named. A file that `install` made is removed if it was not
-    changed since, and so is the key file once no other entry names it.
+    If the host's file has not changed since install, it is restored byte for byte from the copy that install made.
+    Otherwise, or if install replaced an entry, only the entry is removed, and the paths of the copies are printed. A
+    file that install created is deleted if it has not changed. The stored key is deleted if no other entry uses it.
 
     \b
     Examples:
@@ -146,18 +146,18 @@ def uninstall(host: str, *, scope: str | None) -> None:
     """
     place, folder = file_of(host, scope), our_folder()
     installs = Installs(folder)
-    copies = installing.uninstall(place, installs)
-    if copies is None:
+    backups = installing.uninstall(place, installs)
+    if backups is None:
         click.echo(f"There is no {NAME} in {place.path} ({place.host.title}).")
     else:
-        how = "keeps all its other settings" if copies else "is as it was before"
+        how = "keeps all its other settings" if backups else "is as it was before"
         if not place.path.exists():
             how = "was made by install, and is gone too"
         click.echo(f"{NAME} was removed from {place.host.title}; {place.path} {how}.")
-    for copy, command in (copies or {}).items():
-        click.echo(f"The file as it was before {command}: {copy}")
-    for key_file in (_stored(folder, setting).path for setting in KEY_FILES):
-        if key_file.exists() and _users(key_file, installs):
+    for backup, command in (backups or {}).items():
+        click.echo(f"The file as it was before {command}: {backup}")
+    for key_file in (_stored_key(folder, setting).path for setting in KEY_FILES):
+        if key_file.exists() and _files_naming(key_file, installs):
             click.echo(f"The key stays in {key_file}: another entry uses it.")
         elif key_file.exists():
             key_file.unlink()
@@ -251,24 +251,24 @@ def _refuse_combinations(host: str | None, url: str | None, token: bool | None, 
         raise WrongUsage("--token and --no-token are for --http.", "--key-file names the key of a local entry.")
 
 
-def _stored(folder: Path, setting: str) -> _KeyFile:
+def _stored_key(folder: Path, setting: str) -> _KeyFile:
     return _KeyFile(setting, folder / KEY_FILES[setting])
 
 
-def _offered(given: Path | None, folder: Path, *, new: bool) -> _KeyFile | None:
-    """Return the credential that is named here, set here, or stored before and not to be replaced; None for none."""
+def _available_key(given: Path | None, folder: Path, *, new: bool) -> _KeyFile | None:
+    """Return the key of --key-file, of the environment or, unless `new`, of a file named there or the stored one."""
     if given is not None:
-        return _of_the_user(given, "--key-file")
+        return _users_key(given, "--key-file")
     for setting in KEY_FILES:
         if not is_unset(value := os.environ.get(setting)):
-            return _to_write(str(value), setting, folder)
+            return _new_key(str(value), setting, folder)
         if not new and not is_unset(named := os.environ.get(f"{setting}_FILE")):
-            return _of_the_user(Path(str(named).strip()), f"{setting}_FILE,")
-    stored = [_stored(folder, setting) for setting in KEY_FILES]
+            return _users_key(Path(str(named).strip()), f"{setting}_FILE,")
+    stored = [_stored_key(folder, setting) for setting in KEY_FILES]
     return next((key for key in stored if not new and key.path.exists()), None)
 
 
-def _asked(folder: Path) -> _KeyFile:
+def _typed_key(folder: Path) -> _KeyFile:
     if sys.stdin is None or not sys.stdin.isatty():
         raise ConfigurationError(
             "No API key was given, and there is no terminal to ask for one.",
@@ -276,45 +276,45 @@ def _asked(folder: Path) -> _KeyFile:
             " or try --sandbox, which needs none.",
         )
     typed = str(click.prompt("API key of your Contit client (it is not shown)", hide_input=True, err=True))
-    return _to_write(typed, _ASKED, folder)
+    return _new_key(typed, _API_KEY, folder)
 
 
-def _tried(offered: _KeyFile | None, folder: Path) -> tuple[_KeyFile, list[str]]:
-    """Return a credential that Contit does not refuse, and what Contit says; a refused one is asked for again."""
+def _accepted_key(available: _KeyFile | None, folder: Path) -> tuple[_KeyFile, list[str]]:
+    """Return a key that Contit does not refuse, and what Contit says. Without one, the user types it: up to 3 times."""
     from contit_mcp.cli.findings import try_credential  # noqa: PLC0415 - start-up time
 
-    for key in [offered] if offered else (_asked(folder) for _ in range(3)):
-        if key == _stored(folder, key.setting):
-            return key, []  # it was tried when it came
+    for key in [available] if available else (_typed_key(folder) for _ in range(3)):
+        if key == _stored_key(folder, key.setting):
+            return key, []  # it was tried when it was stored
         named = {f"{key.setting}_FILE": str(key.path)} if key.secret is None else {key.setting: key.secret}
         verdict, is_refused = anyio.run(try_credential, load_settings(environment=named | _way_to_contit()))
         if not is_refused:
             return key, [verdict]
-        if not offered:
+        if not available:
             click.echo("Contit refuses this key (401): it is mistyped, expired or revoked.", err=True)
     raise ConfigurationError("Contit refuses the key (401), so nothing was written.", hint=_COPY_AGAIN)
 
 
-def _users(key_file: Path, installs: Installs) -> dict[Path, str]:
+def _files_naming(key_file: Path, installs: Installs) -> dict[Path, str]:
     machine = Machine.this()
     places = [host.place(machine, scope) for host in HOSTS.values() for scope in host.files]
     places += [HostFile(HOSTS[one.host], Path(one.file)) for one in installs.known if one.host in HOSTS]
     return {place.path: place.host.title for place in places if names_key_file(place, key_file)}
 
 
-def _of_the_user(path: Path, named: str) -> _KeyFile:
+def _users_key(path: Path, named: str) -> _KeyFile:
     try:
         path = expanded(path).absolute()
     except ValueError as error:
         raise ConfigurationError(f"The path of the key file {error}.", hint="Name it by its full path.") from None
     if not (secret := (read_text(path) or "").strip()):
         raise ConfigurationError(f"{named} {path} does not exist or is empty.", hint="Name a file that holds the key.")
-    return _KeyFile("CONTIT_ACCESS_TOKEN" if secret.startswith(_TOKEN_PREFIX) else _ASKED, path)
+    return _KeyFile("CONTIT_ACCESS_TOKEN" if secret.startswith(_TOKEN_PREFIX) else _API_KEY, path)
 
 
-def _to_write(secret: str, setting: str, folder: Path) -> _KeyFile:
+def _new_key(secret: str, setting: str, folder: Path) -> _KeyFile:
     secret = secret.strip()
     if not secret or not secret.isascii() or not secret.isprintable() or " " in secret:
         raise ConfigurationError("That does not look like a key: keys are ASCII without blanks.", hint=_COPY_AGAIN)
     setting = "CONTIT_ACCESS_TOKEN" if secret.startswith(_TOKEN_PREFIX) else setting
-    return _KeyFile(setting, _stored(folder, setting).path, secret)
+    return _KeyFile(setting, _stored_key(folder, setting).path, secret)

@@ -1,4 +1,4 @@
-"""The command `contit-mcp`: its commands, how each of them fails, and the process that it finds itself in."""
+"""The command `contit-mcp`: its subcommands, how their errors are printed, and the standard streams and variables."""
 
 import contextlib
 import gc
@@ -20,18 +20,18 @@ import click
 from contit_mcp import __version__
 from contit_mcp.errors import ContitError
 
-_COMMANDS = {  # the module and name of each, and its line in the help
+_COMMANDS = {  # the module of cli/ and the name in it, imported when used, and the line in the help
     "stdio": ("serve:stdio", "Serve MCP over stdin and stdout, for a host on this machine."),
     "http": ("serve:http", "Serve MCP over Streamable HTTP, for many callers."),
-    "ask": ("ask:command", "Ask from the terminal, and print the answer."),
-    "runs": ("ask:runs", "List the remembered conversations, and show an answer again."),
+    "ask": ("ask:command", "Ask a question, and print the answer."),
+    "runs": ("ask:runs", "List the remembered questions, and show an answer again."),
     "demo": ("demo:command", "Start the sandbox and a server, and ask two questions through an MCP client."),
-    "check": ("check:command", "Report the configuration, and whether Contit answers."),
-    "install": ("install:install", "Write our entry into the configuration of a host."),
-    "uninstall": ("install:uninstall", "Remove our entry from the configuration of a host."),
-    "handle": ("serve:handle", "Open a handle that a caller reports, and print the ids that the log has."),
+    "check": ("check:command", "Report the configuration, and whether Contit accepts the key."),
+    "install": ("install:install", "Write an entry for contit-mcp into the configuration of a host."),
+    "uninstall": ("install:uninstall", "Remove the entry from the configuration of a host."),
+    "handle": ("serve:handle", "Decrypt a handle that a caller reports, and print its ids."),
     "healthcheck": ("serve:healthcheck", "Report whether the HTTP server on this machine is alive."),
-    "sandbox": ("sandbox:command", "Run a local Contit to try and test against."),
+    "sandbox": ("sandbox:command", "Run a local Contit with sample content, for trying and for tests."),
     "settings": ("options:settings", "List every setting with its meaning and default."),
 }
 
@@ -50,7 +50,7 @@ class _Commands(click.Group):
 
 
 def _imported(command: str) -> click.Command:
-    gc.disable()  # modules stay: searches for garbage among them would take a third of the start
+    gc.disable()  # imports leave no garbage; to search for it would take a third of the start
     module, _, name = _COMMANDS[command][0].partition(":")
     found: click.Command = getattr(importlib.import_module(f"contit_mcp.cli.{module}"), name)
     gc.freeze()
@@ -67,19 +67,19 @@ def _imported(command: str) -> click.Command:
 @click.version_option(__version__, "-V", "--version", prog_name="contit-mcp", message="%(prog)s %(version)s")
 @click.pass_context
 def contit_mcp(ctx: click.Context) -> None:
-    """Ask Contit's AI assistant about your content, from any MCP host.
+    """Ask Contit's AI assistant about your content, here or from any MCP host.
 
     \b
     First steps:
       contit-mcp demo                      see it work, without an account
       contit-mcp ask --sandbox "Help me"   ask, without an account
-      export CONTIT_API_KEY=your-key       and now with one:
-      contit-mcp check                     is the key good?
+      export CONTIT_API_KEY=your-key       with an account: set its API key
+      contit-mcp check                     does Contit accept the key?
       contit-mcp ask "Any drafts?"         ask
       contit-mcp install claude-desktop    ask from a host; this stores the key
 
     \b
-    Completion, by a line in ~/.bashrc (zsh and fish likewise):
+    Completion: add this line to ~/.bashrc (for zsh: zsh_source, in ~/.zshrc):
       eval "$(_CONTIT_MCP_COMPLETE=bash_source contit-mcp)"
     """
     if ctx.invoked_subcommand is None:
@@ -121,7 +121,7 @@ def _report(error: Exception) -> int:
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, BrokenPipeError):
-        _let_stdout_go()
+        _discard_stdout()
         return 141  # 128 and the number of SIGPIPE
     if isinstance(error, click.ClickException):
         context = getattr(error, "ctx", None) or click.Context(contit_mcp)
@@ -136,7 +136,7 @@ def _report(error: Exception) -> int:
     if isinstance(error, OSError) and error.filename is not None:
         message, hint = f"{error.filename} cannot be used: {reason}.", "Check its path and permissions."
     elif isinstance(error, OSError):  # of stdout: the disk is full, or it is closed
-        _let_stdout_go()
+        _discard_stdout()
         message, hint = f"The output could not be written: {reason}.", "Write it somewhere else."
     else:
         place = traceback.extract_tb(error.__traceback__)[-1]
@@ -152,15 +152,15 @@ def _say_error(message: str, hint: str) -> None:
         try:
             click.echo(json.dumps({"status": "failed", "error": message, "hint": hint}))
         except (OSError, ValueError):
-            _let_stdout_go()
+            _discard_stdout()
         return
     from contit_mcp.cli.terminal import error_text  # noqa: PLC0415 - start-up time
 
     _say(error_text(message, hint))
 
 
-def _let_stdout_go() -> None:
-    """Point stdout to nowhere, or Python would try to write the rest of it at its end."""
+def _discard_stdout() -> None:
+    """Point stdout to the null device; at its exit Python would try to write the rest once more, and fail."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -171,7 +171,7 @@ def _say(text: str) -> None:
         click.echo(text, err=True)
 
 
-# --- the process that we find ourselves in: closed streams, and variables of other programs that stop our dependencies
+# --- what the caller may have set up badly: closed streams, and variables that our dependencies cannot use
 
 
 def _open_streams() -> None:
@@ -184,7 +184,7 @@ def _open_streams() -> None:
             stream = open(descriptor, "r" if name == "stdin" else "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for the life of the process
             setattr(sys, name, stream)
         if name != "stdin" and isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # what its encoding lacks becomes a question mark
+            stream.reconfigure(errors="replace")  # characters that its encoding lacks become question marks
 
 
 def _without_unusable(environment: MutableMapping[str, str]) -> list[str]:

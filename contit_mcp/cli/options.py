@@ -19,8 +19,8 @@ from contit_mcp.telemetry.logging import configure_logging
 _LEVELS = click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False)
 _OPTIONS = (
     click.option("--config", type=click.Path(path_type=Path), help="TOML settings file.  [CONTIT_MCP_CONFIG]"),
-    click.option("--base-url", metavar="URL", help="Where Contit is.  [CONTIT_BASE_URL]"),
-    click.option("--log-level", type=_LEVELS, help="What goes to stderr.  [CONTIT_MCP_LOG_LEVEL]"),
+    click.option("--base-url", metavar="URL", help="Address of Contit.  [CONTIT_BASE_URL]"),
+    click.option("--log-level", type=_LEVELS, help="Level of the log on stderr.  [CONTIT_MCP_LOG_LEVEL]"),
 )
 _SANDBOX = {"base_url": "http://localhost", "api_key": "sandbox-key", "store": "memory"}
 """The settings of the embedded sandbox: it answers in memory, on no port, and forgets with its process."""
@@ -39,7 +39,7 @@ class GivenOptions:
     def load(self, *, sandbox: bool = False, serves: bool = False, **more: Any) -> Settings:
         """Return the settings, with `more` of them by field name, and configure logging.
 
-        A command that serves no host logs errors alone, and uses the credential that `install` stored, if not set.
+        Unless it `serves` a host, a command logs errors only, and uses the stored key if no credential is set.
         """
         overrides = {"base_url": self.base_url, "log_level": self.log_level, **more}
         environment = dict(os.environ)
@@ -63,7 +63,7 @@ class GivenOptions:
 
 
 class WrongUsage(click.UsageError):
-    """A command that cannot be meant so, with what to do instead."""
+    """Options or arguments that do not fit together, with what to do instead."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -98,7 +98,7 @@ def credential_name(settings: Settings) -> str | None:
 
 
 def no_credential() -> ConfigurationError:
-    """Return the error for a person at a terminal; the tools' own names the host's configuration."""
+    """Return the error for a person at a terminal. That of the tools has another hint: to edit the host's file."""
     return ConfigurationError(
         "No Contit credential is configured.",
         hint="Run contit-mcp install HOST, which asks for a key and stores it, or set CONTIT_API_KEY. Without an"
@@ -107,7 +107,7 @@ def no_credential() -> ConfigurationError:
 
 
 def _stored(settings: Settings) -> dict[str, Any]:
-    """Return the settings of the latest entry that `install` wrote with a key of ours, but for those that are set."""
+    """Return the settings of the latest entry that `install` wrote with a key, except those that are set."""
     from contit_mcp.hosts.installing import stored_environment  # noqa: PLC0415 - start-up time
 
     names = {field.alias: name for name, field in Settings.model_fields.items()}
@@ -119,7 +119,7 @@ def _stored(settings: Settings) -> dict[str, Any]:
 def settings() -> None:
     """List every setting: its variable, its key in a settings file, its default and its meaning.
 
-    Command line over environment over file (--config, or CONTIT_MCP_CONFIG) over default.
+    The command line overrides the environment, which overrides the file (--config, or CONTIT_MCP_CONFIG).
 
     \b
     Examples:

@@ -19,24 +19,23 @@ if TYPE_CHECKING:
     import httpx
     import uvicorn
 
-KEEP_ALIVE_SECONDS = 65  # longer than contit-mcp's, which could else send a question on a connection that closes
-
+KEEP_ALIVE_SECONDS = 65  # longer than contit-mcp's, which could otherwise send a question on a connection that closes
 
 _FILE = click.Path(exists=True, path_type=Path)
 _OPTIONS = {
-    "data": click.option("--data", type=_FILE, help="Answer about this content: JSON or CSV, a file or a folder."),
+    "data": click.option("--data", type=_FILE, help="Answer about this content: JSON or CSV; a file or folder."),
     "answers": click.option("--answers", type=_FILE, help='Scripted answers: [{"prompt": ..., "answer": ...}].'),
     "run_seconds": click.option(
         "--run-seconds", type=click.FloatRange(0), help="How long each run takes.  [default: 1.5]"
     ),
-    "faults": click.option("--fault", "faults", multiple=True, help='What goes wrong, as "503 on=start times=2".'),
+    "faults": click.option("--fault", "faults", multiple=True, help='A fault, such as "503 on=start"; repeatable.'),
     "today": click.option("--today", type=click.DateTime(["%Y-%m-%d"]), help='The date that "last week" counts from.'),
-    "seed": click.option("--seed", type=int, help="Make the ids of conversations and runs the same each time."),
+    "seed": click.option("--seed", type=int, help="Make the ids of threads and runs the same each time."),
 }
 
 
 def sandbox_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of the sandbox to a command, which is called with `transport` to it, or None."""
+    """Add the options of the sandbox to a command, which gets a `transport` to the sandbox, or None without it."""
 
     @functools.wraps(command)
     def with_transport(*, sandbox: bool = True, **rest: Any) -> Any:
@@ -75,7 +74,7 @@ def _transport(given: dict[str, Any]) -> "httpx.ASGITransport":
 @click.option("--port", type=click.IntRange(1, 65_535), default=8787, show_default=True, help="Port on 127.0.0.1.")
 @sandbox_options
 def command(port: int, transport: "httpx.ASGITransport") -> None:
-    """Run a local Contit to try and test against.
+    """Run a local Contit with sample content, for trying and for tests.
 
     \b
     Examples:
@@ -90,7 +89,7 @@ def command(port: int, transport: "httpx.ASGITransport") -> None:
       contit-mcp ask "How many drafts are there?"
     """
     configure_logging("INFO")
-    logging.getLogger("uvicorn.error").addFilter(_was_not_ordered)
+    logging.getLogger("uvicorn.error").addFilter(_is_unexpected)
     try:
         listener = socket.create_server(("127.0.0.1", port))
     except OSError as exc:
@@ -103,8 +102,8 @@ def command(port: int, transport: "httpx.ASGITransport") -> None:
         _server(transport.app).run([listener])
 
 
-def _was_not_ordered(record: logging.LogRecord) -> bool:
-    """Return whether an error is anything but a connection that a fault dropped."""
+def _is_unexpected(record: logging.LogRecord) -> bool:
+    """Return False for the error of a connection that a fault dropped."""
     from contit_mcp.sandbox.app import ConnectionDropped  # noqa: PLC0415
 
     return not (record.exc_info and isinstance(record.exc_info[1], ConnectionDropped))
@@ -123,8 +122,8 @@ async def on_free_port(app: Any) -> AsyncIterator[str]:
     """Serve the sandbox inside this process, and yield its address."""
     server = _server(app)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(server.serve, [listener])
+        async with anyio.create_task_group() as group:
+            group.start_soon(server.serve, [listener])
             while not server.started:
                 await anyio.sleep(0.01)
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 Transport: TypeAlias = "httpx.AsyncBaseTransport | None"
 log = get_logger(__name__)
 
-END_SECONDS = 1.0  # for calls in flight to return their handles; waits end at once. Hosts kill 2 s after they ask.
+END_SECONDS = 1.0  # for calls in flight to return their ids; waits end at once. Hosts kill 2 s after they ask.
 
-_probe_option = click.option("--probe", is_flag=True, help="Offer contit_probe too, which measures your host's limit.")
+_probe_option = click.option("--probe", is_flag=True, help="Add the tool contit_probe: it measures the host's limit.")
 _wait_option = click.option(
-    "--wait-seconds", type=click.FloatRange(1, 3_600), help="A call's wait.  [CONTIT_MCP_WAIT_SECONDS]"
+    "--wait-seconds", type=click.FloatRange(1, 3_600), help="How long a call waits.  [CONTIT_MCP_WAIT_SECONDS]"
 )
 _host_option = click.option("--host", help="The server's address.  [CONTIT_MCP_HOST]")
 _port_option = click.option("--port", type=click.IntRange(0, 65_535), help="The server's port.  [CONTIT_MCP_PORT]")
@@ -47,12 +47,12 @@ _port_option = click.option("--port", type=click.IntRange(0, 65_535), help="The 
 def stdio(given: GivenOptions, *, transport: Transport, probe: bool, **more: Any) -> None:
     """Serve MCP over stdin and stdout, for a host on this machine.
 
-    A host starts it; its configuration sets CONTIT_API_KEY. Without a credential it starts all the same,
-    lists its tools, and each call says what to set.
+    A host starts this command, with CONTIT_API_KEY_FILE from the entry that `contit-mcp install` writes. Without a
+    credential it also starts and lists its tools, and each call returns an error that says what to set.
 
     \b
     Examples:
-      contit-mcp stdio --sandbox < /dev/null     starts, sees its input end, and leaves
+      contit-mcp stdio --sandbox < /dev/null     starts, and ends with its input
     """
     settings = given.load(serves=True, sandbox=transport is not None, **more)
     if sys.stdin.isatty():
@@ -62,25 +62,25 @@ def stdio(given: GivenOptions, *, transport: Transport, probe: bool, **more: Any
 
 async def _serve_stdio(settings: Settings, transport: Transport, *, probe: bool) -> None:
     stdin_ended = anyio.Event()
-    async with AppContext(settings, transport=transport) as context, anyio.create_task_group() as tasks:
+    async with AppContext(settings, transport=transport) as context, anyio.create_task_group() as group:
         server = create_server(context, probe=probe)
         if sys.platform != "win32":
-            tasks.start_soon(_leave_at_a_signal, context)
-        tasks.start_soon(_leave_after, stdin_ended)
-        tasks.start_soon(_get_ready, context)
+            group.start_soon(_drain_at_a_signal, context)
+        group.start_soon(_exit_after, stdin_ended)
+        group.start_soon(_import_services, context)
         await serve_stdio(server, stdin_ended=stdin_ended)
-        tasks.cancel_scope.cancel()
+        group.cancel_scope.cancel()
 
 
-async def _get_ready(context: AppContext) -> None:
+async def _import_services(context: AppContext) -> None:
     """Import what the first call needs once the tools are listed: hosts list them and then wait for their users."""
-    await context.listed.wait()
+    await context.tools_listed.wait()
     await anyio.sleep(0.2)  # the answer is on its way before the imports take the processor
     await anyio.to_thread.run_sync(importlib.import_module, "contit_mcp.server.services", abandon_on_cancel=True)
 
 
-async def _leave_at_a_signal(context: AppContext) -> None:
-    """Let every call return its handle when a signal comes, and then end the process."""
+async def _drain_at_a_signal(context: AppContext) -> None:
+    """Let every call return its ids when a signal comes, and then end the process."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async for received in signals:
             log.info("server.stopping", cause=received.name, calls_in_flight=context.calls_in_flight)
@@ -92,7 +92,7 @@ async def _leave_at_a_signal(context: AppContext) -> None:
             _exit_now()
 
 
-async def _leave_after(stdin_ended: anyio.Event) -> None:
+async def _exit_after(stdin_ended: anyio.Event) -> None:
     """End the process when stdin has ended, even if a call does not stop in time."""
     await stdin_ended.wait()
     log.debug("server.stopping", cause="stdin ended")
@@ -116,9 +116,9 @@ def _exit_now() -> None:
 def http(given: GivenOptions, *, transport: Transport, probe: bool, **more: Any) -> None:
     """Serve MCP over Streamable HTTP at /mcp.
 
-    On this machine alone by default. For other machines say who may call: CONTIT_MCP_AUTH is token, jwt or caller
-    (contit-mcp settings). It also serves /healthz, /readyz and /metrics. SIGTERM drains: each call that waits
-    returns a handle, which fetches its answer from another replica.
+    By default it accepts calls from this machine only. For other machines, set CONTIT_MCP_AUTH to token, jwt or
+    caller (contit-mcp settings). It also serves /healthz, /readyz and /metrics. On SIGTERM each waiting call returns
+    its ids, with which another replica returns the answer.
 
     \b
     Examples:
@@ -151,15 +151,15 @@ _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # noqa: 
 @_port_option
 @given_options
 def healthcheck(given: GivenOptions, *, host: str | None, port: int | None) -> None:
-    """Say whether the HTTP server on this machine is alive: it answers /healthz.
+    """Report whether the HTTP server on this machine is alive: whether it answers /healthz.
 
-    It is found by the same settings that it was started with. /readyz says whether it takes calls;
-    `contit-mcp check` says whether Contit answers.
+    Run it with the settings of the server, which have its address. /readyz says whether the server takes calls, and
+    `contit-mcp check` whether Contit answers.
 
     \b
     Examples:
       contit-mcp healthcheck || echo "nothing listens there"
-      contit-mcp healthcheck --port 8123 || echo "nor on that port"
+      contit-mcp healthcheck --port 8123 || echo "nothing on port 8123"
     """
     import httpx  # noqa: PLC0415 - start-up time of stdio
 
@@ -169,7 +169,7 @@ def healthcheck(given: GivenOptions, *, host: str | None, port: int | None) -> N
     near = _EVERYWHERE.get(near, f"[{near}]" if ":" in near else near)
     url = f"{scheme}://{near}:{settings.port}/healthz"
     try:
-        # Its certificate names the outside, not this address; and nothing secret is sent or believed.
+        # Its certificate names the public host, not this address; and nothing secret is sent or believed.
         status = httpx.get(url, timeout=3.0, verify=False, trust_env=False).status_code  # noqa: S501
         verdict = "answers" if status == 200 else f"answers {status}"
     except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -187,10 +187,10 @@ _AS_THE_SERVER = "Set CONTIT_MCP_SEAL_KEY as the server has it."
 @click.argument("handle")
 @given_options
 def handle(given: GivenOptions, *, handle: str) -> None:
-    """Open a handle that a caller reports (h1_...), and print Contit's ids, by which the log is searched.
+    """Decrypt a handle that a caller reports (h1_...), and print Contit's ids, to search the log for them.
 
-    The seal keys open the handles of all callers: the keys of CONTIT_MCP_SEAL_KEY are tried, and for
-    tasks where no seal key is set, the key that is derived from the credential. Contit is not asked.
+    The keys in CONTIT_MCP_SEAL_KEY decrypt the handles of all callers. If none is set, it decrypts the ids of tasks,
+    with a key derived from the credential. Nothing is sent to Contit.
 
     \b
     Examples:

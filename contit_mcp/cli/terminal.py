@@ -1,4 +1,4 @@
-"""The terminal before us: what it can show, answers and a spinner drawn by rich, commands to copy, and Ctrl-C."""
+"""The terminal: what it can show, answers and a spinner drawn by rich, commands to copy, and Ctrl-C."""
 
 import asyncio
 import contextlib
@@ -76,7 +76,7 @@ def show_answer(text: str, *, indent: int = 0) -> None:
 
 
 def _page(text: str) -> "Markdown":
-    """Return a Markdown page on which nothing is lost: HTML is text, and each link and image has its address."""
+    """Return a Markdown page that hides nothing: HTML is shown as text, and links and images with their addresses."""
     from markdown_it import MarkdownIt  # noqa: PLC0415 - rich's parser, optional like rich
     from rich.markdown import Markdown, TableElement  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
@@ -110,7 +110,7 @@ def spinner(text: str, *, drawn: bool) -> Iterator[Callable[[str], None]]:
     from rich.console import Console  # noqa: PLC0415 - start-up time
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
-    class OpenConsole(Console):  # Ctrl-Z, and the second Ctrl-C, could not show a hidden cursor again
+    class OpenConsole(Console):  # hides no cursor: after Ctrl-Z or a second Ctrl-C nothing would show it again
         def show_cursor(self, show: bool = True) -> bool:  # noqa: ARG002, FBT001, FBT002 - rich's signature
             return False
 

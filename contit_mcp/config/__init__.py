@@ -1,1 +1,1 @@
-"""Settings: where they come from, and what they may hold."""
+"""Settings: their fields, their sources, and the forms of their values."""

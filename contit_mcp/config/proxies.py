@@ -1,4 +1,4 @@
-"""The proxies that the environment names, without the entries for which httpx would refuse to build a client."""
+"""The proxies of the environment. Entries that httpx cannot use are left out: it would refuse to build a client."""
 
 import importlib.util
 import ipaddress
@@ -23,15 +23,15 @@ def environment_proxies(proxies: Mapping[str, str] | None = None) -> tuple[dict[
                 ignored.append(f"{scheme.upper()}_PROXY, which {problem}")
             else:
                 mounts[f"{scheme}://"] = address
-    exceptions = [entry.strip() for entry in (proxies.get("no") or "").split(",") if entry.strip()]
-    if not mounts or "*" in exceptions:
+    no_proxy = [entry.strip() for entry in (proxies.get("no") or "").split(",") if entry.strip()]
+    if not mounts or "*" in no_proxy:
         return {}, ignored
-    for entry in exceptions:
+    for entry in no_proxy:
         if pattern := _pattern(entry):
             mounts[pattern] = None
         else:
             shown = repr(entry.rpartition("@")[2][:60])
-            ignored.append(f"the entry {shown} of NO_PROXY, which is no host name or address")
+            ignored.append(f"the entry {shown} of NO_PROXY, which is not a host name or address")
     return mounts, ignored
 
 
@@ -49,7 +49,7 @@ def _problem(address: str) -> str | None:
 
 
 def _pattern(entry: str) -> str | None:
-    """Return the pattern of a host, with or without a port; None for networks and whatever else is no host."""
+    """Return the pattern of a host, with or without a port; None if the entry is not a host, such as a network."""
     name = entry.removeprefix("*").removeprefix(".")
     if _NAME.fullmatch(name):
         return f"all://*{name}"

@@ -33,12 +33,12 @@ LogFormat = Literal["auto", "json", "console"]
 
 _SECRETS_OF_CONTIT = ("api_key", "access_token", "client_secret")
 CREDENTIAL = frozenset({"client_id", *_SECRETS_OF_CONTIT, *(f"{name}_file" for name in _SECRETS_OF_CONTIT)})
-"""The settings that are one credential together."""
+"""The settings that together form the Contit credential."""
 
 
 def _variable(name: str) -> str:
-    contits = name in CREDENTIAL or name in {"token_url", "base_url", "ca_file"}
-    return f"{'CONTIT_' if contits else 'CONTIT_MCP_'}{name.upper()}"
+    is_about_contit = name in CREDENTIAL or name in {"token_url", "base_url", "ca_file"}
+    return f"{'CONTIT_' if is_about_contit else 'CONTIT_MCP_'}{name.upper()}"
 
 
 class _Part(BaseModel):
@@ -59,17 +59,17 @@ class UpstreamSettings(_Part):
     api_key: SecretStr | None = Field(None, description="API key of a Contit client, sent as `X-Api-Key`.")
     api_key_file: UserPath | None = Field(None, description="File that holds the API key; read again when it changes.")
     access_token: SecretStr | None = Field(None, description="Personal access token (`ctpat_…`), sent as Bearer token.")
-    access_token_file: UserPath | None = Field(None, description="File that holds the access token.")
-    client_id: str | None = Field(None, description="OAuth2 client, for client credentials.")
+    access_token_file: UserPath | None = Field(None, description="File with the token; read again when it changes.")
+    client_id: str | None = Field(None, description="Id of an OAuth2 client, for the client credentials grant.")
     client_secret: SecretStr | None = Field(None, description="Secret of the OAuth2 client.")
-    client_secret_file: UserPath | None = Field(None, description="File that holds the OAuth2 client's secret.")
+    client_secret_file: UserPath | None = Field(None, description="File with the secret; read again when it changes.")
     token_url: Url = Field(
         "https://idp.contit.cloud/connect/token",
         description="Address that issues OAuth2 tokens. Contit's documentation names three hosts; this one is on its"
         " page about the AI assistant.",
     )
     base_url: Url = Field("https://api.contit.cloud", description="Address of Contit: https, or http on this machine.")
-    ca_file: UserPath | None = Field(None, description="More certificate authorities (PEM) beside the system's.")
+    ca_file: UserPath | None = Field(None, description="PEM file with further certificate authorities to trust.")
     upstream_body_bytes: int = Field(8_388_608, ge=65_536, description="Largest body read from Contit, decompressed.")
 
     @model_validator(mode="after")
@@ -88,7 +88,7 @@ class UpstreamSettings(_Part):
 
 
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([\w.-]+|\[[0-9A-Fa-f:.]+\])(:(\d{1,5}|\*))?")  # `:*` is any port
-_SCOPE = re.compile(r"[!#-\[\]-~]{1,256}")  # RFC 6749, 3.3: nothing that would break the header with the scopes
+_SCOPE = re.compile(r"[!#-\[\]-~]{1,256}")  # RFC 6749, 3.3: no quote that would end the header's list of scopes
 
 _NAME = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
 SHORTEST_TOKEN, LONGEST_TOKEN = 20, 8_192  # shorter ones can be guessed, longer ones do not fit into a header
@@ -96,12 +96,12 @@ _TOKEN = re.compile(f"[!-~]{{{SHORTEST_TOKEN},{LONGEST_TOKEN}}}")
 
 
 def split_list(text: str) -> list[str]:
-    """Return the parts of a list that is written with commas."""
+    """Return the parts of a comma-separated list."""
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def parse_tokens(text: str) -> dict[str, str]:
-    """Return the tokens by the names of their callers, from `name:token,name:token`; a ValueError quotes no token."""
+    """Return the tokens of `name:token,name:token` by name. Raise ValueError, which quotes no token."""
     tokens: dict[str, str] = {}
     for number, part in enumerate(split_list(text), start=1):
         name, _, token = part.partition(":")
@@ -119,7 +119,7 @@ def parse_tokens(text: str) -> dict[str, str]:
 
 
 def _each(what: str, check: Callable[[str], object]) -> AfterValidator:
-    """Refuse a list, written with commas, one of whose parts the check refuses, by None or a ValueError."""
+    """Return a validator for a comma-separated list. `check` refuses a part by returning None or raising ValueError."""
 
     def checked(text: str) -> str:
         for part in split_list(text):
@@ -138,7 +138,7 @@ Scopes = Annotated[str, _each("scopes with commas between them", _SCOPE.fullmatc
 
 
 def _secret_for(parse: Callable[[str], object]) -> AfterValidator:
-    """Check that a secret can be parsed; it stays as it is written."""
+    """Return a validator that refuses the secrets that `parse` refuses, and returns others unchanged."""
 
     def checked(value: SecretStr) -> SecretStr:
         parse(value.get_secret_value())
@@ -166,7 +166,7 @@ class HttpSettings(_Part):
     tokens_file: UserPath | None = Field(None, description="File that holds the tokens; read again when it changes.")
     jwt_issuer: ExactUrl | None = Field(None, description="Issuer whose tokens are accepted (`iss`), for `jwt`.")
     jwt_audience: str | None = Field(None, description="Required `aud` of the tokens. Not set: the public URL.")
-    jwt_jwks_url: KeysUrl | None = Field(None, description="Address of the issuer's keys; else as in its metadata.")
+    jwt_jwks_url: KeysUrl | None = Field(None, description="Address of the issuer's keys. Not set: from its metadata.")
     jwt_scopes: Scopes = Field("", description="Scopes that a token must have, as tokens write them, comma-separated.")
     jwt_advertised_scopes: Scopes = Field(
         "",
@@ -175,38 +175,38 @@ class HttpSettings(_Part):
     )
     jwt_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")] = Field(
         "Authorization",
-        description="Header that carries the token. A proxy that signs people in itself puts its own token into another"
-        " one (`Cf-Access-Jwt-Assertion` at Cloudflare Access), without `Bearer`.",
+        description="Header that carries the token. A proxy that signs users in sends its own token in another header,"
+        " without `Bearer` (Cloudflare Access: `Cf-Access-Jwt-Assertion`).",
     )
     seal_key: SecretStr | None = Field(
         None,
         description="Keys that encrypt Contit's ids into handles, each valid for one caller; comma-separated. The first"
-        " encrypts new handles, all decrypt existing ones. At least 32 characters each; the same on all replicas."
-        " `token`, `jwt` and Redis need one.",
+        " encrypts new handles, all decrypt existing ones. At least 32 characters each; the same on all replicas; read"
+        " at the start. Required with `token`, `jwt` or Redis.",
     )
     seal_key_file: UserPath | None = Field(None, description="File that holds the seal keys.")
     allowed_hosts: str = Field(
         "",
-        description="Names that `Host` may have, comma-separated; `name:*`: any port. Not set: this machine's; with"
-        " authentication, any name.",
+        description="Names that callers may use for this server (`Host`), comma-separated; `name:*` is any port. Not"
+        " set: the names of this machine; with authentication, any name.",
     )
     allowed_origins: Origins = Field(
         "",
-        description="Origins of web pages that may call, comma-separated. Not set: this machine's; with authentication,"
-        " no page may call.",
+        description="Origins of web pages that may call, comma-separated. Not set: pages from this machine; with"
+        " authentication, none.",
     )
-    trusted_proxies: Networks = Field("", description="Comma-separated networks whose `X-Forwarded-…` is trusted.")
+    trusted_proxies: Networks = Field("", description="Proxies whose `X-Forwarded-…` counts: comma-separated networks.")
     tls_cert_file: UserPath | None = Field(None, description="Certificate chain (PEM), to speak https.")
     tls_key_file: UserPath | None = Field(None, description="Private key of the certificate (PEM).")
     max_body_bytes: int = Field(
-        262_144, ge=1_024, description="Largest request; the longest prompt, escaped in JSON, needs 3/4 of the default."
+        262_144, ge=1_024, description="Largest body; the longest prompt, escaped in JSON, needs 3/4 of the default."
     )
     requests_per_minute: int = Field(
-        300, ge=1, description="Requests of one caller in a minute; more get 429. Shared by replicas that have a Redis."
+        300, ge=1, description="Requests a minute of one caller; more get 429. Replicas with one Redis count together."
     )
-    calls_per_caller: int = Field(100, ge=1, description="Calls of one caller at once, in one process.")
-    calls_at_once: int = Field(2_000, ge=1, description="Requests at once in one process; more are answered 503.")
-    metrics_port: int | None = Field(None, ge=0, le=65_535, description="Own port for `/metrics`, on the same address.")
+    calls_per_caller: int = Field(100, ge=1, description="Calls of one caller at once in one process; more get 429.")
+    calls_at_once: int = Field(2_000, ge=1, description="Requests of all callers at once in one process; more get 503.")
+    metrics_port: int | None = Field(None, ge=0, le=65_535, description="Separate port for `/metrics`, same address.")
     ready_probes_contit: bool = Field(
         default=False,
         description="Whether `/readyz` also checks Contit, every 10 s. If so, an outage of Contit makes all replicas"
@@ -214,7 +214,7 @@ class HttpSettings(_Part):
     )
 
     def scopes_to_request(self) -> list[str]:
-        """Return the scopes that clients are told to request; never none, since some issuers then grant nothing."""
+        """Return the scopes that clients must request: never an empty list, for which some issuers grant nothing."""
         return split_list(self.jwt_advertised_scopes) or split_list(self.jwt_scopes) or ["openid"]
 
 
@@ -226,26 +226,30 @@ class Settings(HttpSettings, UpstreamSettings):
         description="Where runs are remembered: `sqlite` (a file in the state folder, shared by all processes of this"
         " user), `sqlite:PATH`, `redis://…` or `rediss://…` (shared by replicas), or `memory` (this process only).",
     )
-    store_file: UserPath | None = Field(None, description="File that holds the store's URL, where it has a password.")
-    state_dir: UserPath | None = Field(None, description="Folder of the store and the stored key. Not set: the user's.")
-    wait_seconds: Wait | None = Field(None, description="How long a call waits. Not set: it depends on the host.")
-    max_wait_seconds: Wait = Field(240.0, description="Upper limit of the wait of a call; Codex stops at 300 s.")
+    store_file: UserPath | None = Field(None, description="File that holds the store's URL, if the URL has a password.")
+    state_dir: UserPath | None = Field(
+        None, description="Folder of the store and of the key that `install` stores. Not set: one of this user."
+    )
+    wait_seconds: Wait | None = Field(None, description="How long a call waits. Not set: as the host allows.")
+    max_wait_seconds: Wait = Field(240.0, description="Upper limit of every wait; Codex ends calls after 300 s.")
     run_limit_seconds: float = Field(
         1_800.0, ge=60, description="A run without an end after this time counts as failed. Contit documents no limit."
     )
     answer_seconds: float = Field(
-        3_600.0, ge=0, description="How long an answer is stored. An hour is longer than hosts retry; 0 stores none."
+        3_600.0, ge=0, description="How long an answer is stored; 0 stores none. Hosts retry for less than an hour."
     )
-    answer_part_characters: int = Field(60_000, ge=1_000, description="Longest part in a result; hosts cut at 100,000.")
+    answer_part_characters: int = Field(
+        60_000, ge=1_000, description="Longer answers come in parts; hosts cut a result at 100,000 characters."
+    )
     task_inline_seconds: float = Field(
-        8.0, ge=0, le=240, description="How long `contit_ask` waits before it returns a task to a client with tasks."
+        8.0, ge=0, le=240, description="How long `contit_ask` waits before it returns a task, if the client has Tasks."
     )
     titles: bool = Field(
-        default=True, description="Whether the first words of a question become a title: only over stdio and in `none`."
+        default=True, description="Whether questions' first words are stored as titles, over stdio and in `none` only."
     )
     card: bool = Field(default=True, description="Whether hosts with MCP Apps get the answer card (docs/card.md).")
-    log_level: LogLevel = Field("INFO", description="Level of the log on stderr. INFO: two lines a run, one a call.")
-    log_format: LogFormat = Field("auto", description="`auto` is JSON unless stderr is a terminal.")
+    log_level: LogLevel = Field("INFO", description="`DEBUG`, `INFO` (a line a call, two a run), `WARNING`, `ERROR`.")
+    log_format: LogFormat = Field("auto", description="`json`, `console`, or `auto`: JSON unless stderr is a terminal.")
 
     _secrets: dict[str, SecretValue] = PrivateAttr(default_factory=dict)
 
@@ -257,7 +261,7 @@ class Settings(HttpSettings, UpstreamSettings):
         return self
 
     def secret(self, name: str) -> SecretValue | None:
-        """Return one of the secrets, always the same object; None if it is not set."""
+        """Return one of the secrets, always the same object, since it caches what it read; None if it is not set."""
         value: SecretStr | None = getattr(self, name)
         file: Path | None = getattr(self, f"{name}_file")
         if value is None and file is None:
@@ -266,11 +270,11 @@ class Settings(HttpSettings, UpstreamSettings):
         return self._secrets.setdefault(name, SecretValue(_variable(name), value=text, file=file))
 
     def seal_keys(self) -> list[str]:
-        """Return the seal keys; the first one seals. Raise ConfigurationError if their file cannot be read."""
+        """Return the seal keys, of which the first seals. Raise ConfigurationError if their file cannot be read."""
         return self._parsed("seal_key", split_list) or []
 
     def caller_tokens(self) -> dict[str, str]:
-        """Return the current tokens by the names of their callers."""
+        """Return the current tokens by the names of their callers. Raise ConfigurationError as `seal_keys` does."""
         return self._parsed("tokens", parse_tokens) or {}
 
     def store_location(self) -> StoreLocation:
@@ -278,7 +282,7 @@ class Settings(HttpSettings, UpstreamSettings):
         return self._parsed("store", parse_store) or StoreLocation("sqlite")
 
     def _parsed(self, name: str, parse: Callable[[str], T]) -> T | None:
-        """Return the meaning of a secret, which no error quotes."""
+        """Return a secret as parsed; None if it is not set. Raise ConfigurationError, which does not quote it."""
         if (secret := self.secret(name)) is None:
             return None
         try:

@@ -24,7 +24,10 @@ def load_settings(
     file: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Settings:
-    """Read the settings from the overrides, the environment (by default the process's), and the file."""
+    """Return the settings: overrides come before the environment (by default the process's), and that before the file.
+
+    Raises ConfigurationError for an unknown name, or a value that cannot be used.
+    """
     found = os.environ if environment is None else environment
     environment = {name: value for name, value in found.items() if not _SERVICE_LINK.fullmatch(f"{name}={value}")}
     _refuse_unknown(environment)
@@ -42,9 +45,9 @@ def load_settings(
     try:
         return Settings(**values)
     except ValidationError as exc:
-        own = {_VARIABLES[name]: f"{name} (in {file})" for name in in_file if values.get(name) is in_file[name]}
-        message = _explained(exc, own)
-    except UnicodeEncodeError:  # pydantic's, for an error text that holds such a value
+        names = {_VARIABLES[name]: f"{name} (in {file})" for name in in_file if values.get(name) is in_file[name]}
+        message = _explained(exc, names)
+    except UnicodeEncodeError:  # pydantic cannot write its error text about a value with lone surrogates
         odd = [_VARIABLES[name] for name, value in values.items() if re.search("[\ud800-\udfff]", str(value))]
         message = f"{' or '.join(odd)} is not UTF-8 text."
     # Not chained: pydantic's text can quote the value, which may be a secret.
@@ -65,16 +68,16 @@ def _read_file(file: Path) -> dict[str, Any]:
         return without_unset(values)
     raise ConfigurationError(
         f"{name} is not valid TOML{f' at {place[1]}' if place else ''}.",
-        hint="Each line is a key of contit-mcp settings, =, and a value; text is in double quotes.",
+        hint="Write each line as key = value, with text in double quotes; contit-mcp settings lists the keys.",
     )
 
 
-# How tomllib ends its messages; what is before can quote the file.
+# The end of tomllib's messages; the part before it can quote the file.
 _PLACE = re.compile(r"\(at (line \d+, column \d+|end of document)\)$")
 _UNWRITTEN = frozenset({"", "null", "undefined"})  # blank, also as written by hosts in JavaScript
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}|\$\{\{[^}]*\}\}|\$CONTIT_\w+|%[A-Z_]+%|\{env:[^}]*\}")
 
-# Kubernetes writes these by the name of each service; with one called `contit-mcp` no server would start.
+# Kubernetes sets such variables for each service. Those of a service called `contit-mcp` would be unknown settings.
 _SERVICE_LINK = re.compile(
     r"CONTIT_(\w+_)?((SERVICE_(HOST|PORT)|PORT_\d+_(TCP|UDP|SCTP))\w*=.*|PORT=(tcp|udp|sctp)://.+)", re.DOTALL
 )
@@ -95,7 +98,7 @@ def without_unset(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_unknown(environment: Mapping[str, str]) -> None:
-    """Refuse an unknown `CONTIT_MCP_…`, and a near miss of our other names; more may belong to other programs."""
+    """Refuse an unknown `CONTIT_MCP_…`, and a `CONTIT_…` close to one of ours; others may be for other programs."""
     known = [*_VARIABLES.values(), CONFIG_VARIABLE]
     for name in sorted(environment):
         if name in known or not name.startswith("CONTIT_") or is_unset(environment[name]):
@@ -113,14 +116,14 @@ def _unknown_name(name: str, near: str | None) -> ConfigurationError:
 
 
 def nearest(name: str, known: Collection[str], *, cutoff: float = 0.6) -> str | None:
-    """Return the known name that is most similar to `name`, if any; case and our prefixes do not count."""
+    """Return the known name that is most similar to `name`; None if none is similar. Case and prefixes do not count."""
     word, *words = [each.lower().removeprefix("contit_").removeprefix("mcp_") for each in (name, *known)]
     close = difflib.get_close_matches(word, words, n=1, cutoff=cutoff)
     return list(known)[words.index(close[0])] if close else None
 
 
 def _explained(error: ValidationError, in_file: Mapping[str, str]) -> str:
-    """Return what is wrong with the settings, in one line, without any value; `in_file` names those of the file."""
+    """Return in one line what is wrong, without any value. `in_file` maps variables to the file's keys."""
     problems = []
     for item in error.errors(include_url=False, include_input=False):
         text = item["msg"].removeprefix("Value error, ").removeprefix("Input ").partition(", unable to")[0]

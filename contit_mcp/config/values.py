@@ -16,7 +16,7 @@ from contit_mcp.errors import ConfigurationError
 
 
 def read_text(file: Path, *, name: str, hint: str) -> str:
-    """Return the text of a file, which the message of a ConfigurationError calls `name`."""
+    """Return the text of a file. Raise ConfigurationError, which calls the file `name`, if it cannot be read."""
     try:
         return file.read_text(encoding="utf-8-sig")
     except OSError as exc:
@@ -25,41 +25,41 @@ def read_text(file: Path, *, name: str, hint: str) -> str:
         problem = "not UTF-8 text"
     except ValueError:
         problem = "not a path"
-    raise ConfigurationError(f"{name} cannot be read: {problem}.", hint=hint)  # not chained: a codec's has the content
+    raise ConfigurationError(f"{name} cannot be read: {problem}.", hint=hint)  # not chained: it could hold the content
 
 
 @dataclass(slots=True)
 class SecretValue:
-    """A secret, as a value or in a file that is read again when it changes. Only `reveal()` shows it."""
+    """A secret, given as a value or in a file that is read again when it changes. Use `reveal()` to get it."""
 
     name: str  # the setting it came from, for messages
-    value: str = field(default="", repr=False)  # of a file: what was read last
+    value: str = field(default="", repr=False)  # with a file, what was last read
     file: Path | None = None
-    _read: tuple[int, ...] = field(default=(), init=False, repr=False)
+    _version_read: tuple[int, ...] = field(default=(), init=False, repr=False)
 
     def reveal(self) -> str:
-        """Return the secret as it is now, without the white space around it in a file that must hold one."""
+        """Return the current secret. Raise ConfigurationError if its file cannot be read or is empty."""
         if self.file is None:
             return self.value
-        seen = _version(self.file)
-        if seen and seen == self._read:
+        version = _version(self.file)
+        if version and version == self._version_read:
             return self.value
         name = f"The file that {self.name}_FILE names"
         hint = f"Check that {self.file} exists, holds the secret, and that this user may read it."
         value = read_text(self.file, name=name, hint=hint).strip()
         if not value:
             raise ConfigurationError(f"{name} is empty.", hint=hint)
-        self.value, self._read = value, seen
+        self.value, self._version_read = value, version
         return value
 
 
 def _version(file: Path) -> tuple[int, ...]:
-    """Return what changes with the content of a file; nothing where the file cannot be seen."""
+    """Return numbers that change with the content of a file; () if it cannot be inspected."""
     try:
         found = file.stat()
     except (OSError, ValueError):
         return ()
-    if stat.S_ISFIFO(found.st_mode):  # `<(command)`: it can be read once, and its time is that of the writing
+    if stat.S_ISFIFO(found.st_mode):  # `<(command)`: it can be read once, and its time changes when the command writes
         return (found.st_ino,)
     return found.st_mtime_ns, found.st_size, found.st_ino
 
@@ -80,7 +80,7 @@ def exact_url(value: str, *, query: bool = False) -> str:
         parts = urlsplit(value)
         host, port = parts.hostname, parts.port
     except ValueError:
-        host, port = "", 0  # raised below, out of reach of a text that quotes the address
+        host, port = "", 0  # raised below, not chained: urlsplit's text quotes the address
     if port == 0:
         raise ValueError("is not a URL")
     if parts.scheme not in {"http", "https"} or not host:
@@ -95,13 +95,13 @@ def exact_url(value: str, *, query: bool = False) -> str:
 
 
 def address_of(url: str) -> str:
-    """Return host and port of a URL, to be shown: the rest of it may contain a password."""
+    """Return the host and port of a URL, which can be shown. The rest may contain a password."""
     text = url.partition("://")[2] or url
     return re.split(r"[/?#]", text.rpartition("@")[2])[0] or "(hidden)"
 
 
 def state_folder(configured: Path | None = None) -> Path:
-    """Return the configured folder, or the operating system's; without a home folder, a path that cannot be made."""
+    """Return the configured folder, or the operating system's; without a home folder, one that cannot be created."""
     if configured is not None:
         return configured
     home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path's raises without a home
@@ -157,7 +157,7 @@ def parse_store(text: str) -> StoreLocation:
     kind, separator, path = text.partition(":")
     if text == "sqlite" or (kind == "sqlite" and path and path.isprintable()):
         return StoreLocation("sqlite", path=expanded(Path(path)) if separator else None)
-    # What the client library would refuse is refused here: it reports it late, in words of its own.
+    # redis-py would refuse a wrong URL too, but only at the first use, and in its own words.
     with contextlib.suppress(ValidationError):
         url = _REDIS_URL.validate_python(text)
         options = dict(url.query_params())

@@ -1,1 +1,1 @@
-"""Speaks HTTP to Contit; knows nothing of MCP."""
+"""The HTTP client for Contit; it knows nothing of MCP."""

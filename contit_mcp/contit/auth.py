@@ -1,4 +1,4 @@
-"""Credentials for Contit, each an `httpx.Auth`. None of them ever shows its secret."""
+"""Credentials for Contit, each an `httpx.Auth`. None shows its secret in a `repr`, an error or a log line."""
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Generator
@@ -19,14 +19,14 @@ log = get_logger(__name__)
 
 
 class Credential(httpx.Auth, ABC):
-    """Proves to Contit who asks."""
+    """A credential for Contit, which authenticates each request."""
 
     @abstractmethod
     def identity(self) -> str:
-        """Return what tells this caller from others, with the credential's form. It may contain the secret."""
+        """Return a text by which callers differ: the kind of the credential and its value, which may be the secret."""
 
     async def aclose(self) -> None:
-        """Close the connections of the credential itself."""
+        """Close the connections that the credential opened itself."""
 
 
 def _header_value(secret: SecretValue) -> str:
@@ -36,7 +36,7 @@ def _header_value(secret: SecretValue) -> str:
     if not value.isascii() or not value.isprintable() or value != value.strip():
         raise errors.ConfigurationError(
             f"{secret.name} holds characters that no credential has.",
-            hint="Set it again; copied text often brings line breaks or invisible characters along.",
+            hint="Set it again; copied text often contains line breaks or invisible characters.",
         )
     return value
 
@@ -69,16 +69,16 @@ class AccessTokenAuth(_HeaderAuth):
     header, prefix, form = "Authorization", "Bearer ", "bearer"
 
 
-_RENEW_BEFORE = 60.0  # seconds before a token's end; half its life, if that is shorter
-_FETCH_SECONDS = 15.0  # retries included; less than a start may take, so that it is known not to have been sent
-_USUAL_LIFE = 3600.0  # of a token whose answer does not say (documented)
+_RENEW_BEFORE_SECONDS = 60.0  # before a token's end; half its life, if that is shorter
+_FETCH_SECONDS = 15.0  # with retries; under the 20 s of a start: one that got no token is known not to have been sent
+_DEFAULT_LIFE_SECONDS = 3600.0  # of a token without `expires_in` (documented)
 
-# Seconds after a failure in which the endpoint is not asked again; the second bounds its `Retry-After`.
-_FAILURE_PAUSE, _LONGEST_FAILURE_PAUSE = 3.0, 60.0
+# After a failure the endpoint is not asked for 3 s, or for its `Retry-After` up to 60 s.
+_FAILURE_PAUSE_SECONDS, _LONGEST_FAILURE_PAUSE_SECONDS = 3.0, 60.0
 
 
 class _Granted(BaseModel):
-    """The token endpoint's answer. `token_type` differs in case between the vendor's pages and is not read."""
+    """The token endpoint's response. `token_type` differs in case between the vendor's pages and is not read."""
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
@@ -96,8 +96,8 @@ class _Token:
 class ClientCredentialsAuth(Credential):
     """OAuth 2.0 client credentials (RFC 6749, 4.4): fetches a token, keeps it, and renews it before it expires.
 
-    After a 401 the token is renewed once and the request repeated once. One request fetches a token for all that wait.
-    If that fails, it fails for all of them, and for a short time without asking again, unless a token is still valid.
+    After a 401 the token is renewed once and the request repeated once. Requests that wait for a token share one fetch.
+    If it fails, they use the old token while it is valid. Otherwise they fail, as do all requests of the next seconds.
     """
 
     def __init__(self, client_id: str, client_secret: SecretValue, *, token_url: str, http: httpx.AsyncClient) -> None:
@@ -105,10 +105,10 @@ class ClientCredentialsAuth(Credential):
         self._client_secret = client_secret
         self._token_url = token_url
         self._http = http
-        self._renewal = anyio.Lock(fast_acquire=True)  # the request yields anyway
+        self._renewal = anyio.Lock(fast_acquire=True)  # without a checkpoint: the request that follows has one
         self._token: _Token | None = None
         self._failure: errors.APIError | None = None
-        self._failed_until = 0.0  # on the event loop's clock
+        self._no_fetch_until = 0.0  # on the event loop's clock
 
     def identity(self) -> str:
         """Return the client's id with its form."""
@@ -145,20 +145,20 @@ class ClientCredentialsAuth(Credential):
 
     async def _renewed(self) -> _Token:
         asked_at = anyio.current_time()
-        if self._failure is not None and asked_at < self._failed_until:
+        if self._failure is not None and asked_at < self._no_fetch_until:
             raise _about_the_token(self._failure) from self._failure
         secret = _header_value(self._client_secret)
         try:
             granted = await self._fetch(secret)
         except errors.APIError as error:
             asked_to_wait = (error.retry_after or 0.0) if isinstance(error, errors.APIStatusError) else 0.0
-            pause = max(_FAILURE_PAUSE, min(asked_to_wait, _LONGEST_FAILURE_PAUSE))
-            self._failure, self._failed_until = error, anyio.current_time() + pause
+            pause = max(_FAILURE_PAUSE_SECONDS, min(asked_to_wait, _LONGEST_FAILURE_PAUSE_SECONDS))
+            self._failure, self._no_fetch_until = error, anyio.current_time() + pause
             raise _about_the_token(error) from error
-        life = granted.expires_in or _USUAL_LIFE
+        life = granted.expires_in or _DEFAULT_LIFE_SECONDS
         return _Token(
             f"Bearer {granted.access_token}",
-            renew_at=asked_at + max(life - _RENEW_BEFORE, life / 2),
+            renew_at=asked_at + max(life - _RENEW_BEFORE_SECONDS, life / 2),
             expires_at=asked_at + life,
         )
 
@@ -182,9 +182,9 @@ class ClientCredentialsAuth(Credential):
 
 
 def _about_the_token(error: errors.APIError) -> errors.APIError:
-    """Return what a failure of the token endpoint means to the request that needed the token and was not sent.
+    """Return the error of a request to Contit that was not sent, because its token could not be fetched.
 
-    A status must not look like one of Contit's, and a broken connection leaves nothing unknown.
+    The token endpoint's status must not be taken for Contit's, nor its broken connection for an unknown outcome.
     """
     match error:
         case errors.RateLimitError():
@@ -192,9 +192,9 @@ def _about_the_token(error: errors.APIError) -> errors.APIError:
             return errors.RateLimitError(message, hint=error.hint, status_code=429, retry_after=error.retry_after)
         case errors.APIConnectionError() | errors.InternalServerError():
             kind = errors.APITimeoutError if isinstance(error, errors.APITimeoutError) else errors.APIConnectionError
-            message = f"No token could be fetched, and nothing was asked. At CONTIT_TOKEN_URL: {error.message}"
-            ways = "Check CONTIT_TOKEN_URL, CONTIT_CA_FILE and the proxy settings; then try again."
-            hint = error.hint if isinstance(error, errors.InternalServerError) else ways
+            message = f"No token could be fetched, and nothing was sent to Contit. At CONTIT_TOKEN_URL: {error.message}"
+            check = "Check CONTIT_TOKEN_URL, CONTIT_CA_FILE and the proxy settings; then try again."
+            hint = error.hint if isinstance(error, errors.InternalServerError) else check
             return kind(message, hint=hint, may_have_arrived=False)
         case errors.APIStatusError(status_code=400 | 401 | 403):  # 400 and 401 in RFC 6749, 5.2; 403 in practice
             message = "Contit's token endpoint refused the client id or the client secret."
@@ -207,5 +207,5 @@ def _about_the_token(error: errors.APIError) -> errors.APIError:
                 "Contit's token endpoint answered with something that is not a token.",
                 hint="Try again; if it stays so, check CONTIT_TOKEN_URL and whether a proxy answers in its place.",
             )
-    # 401 whatever it was: the caller's credential does not work. Another status would be read as Contit's.
+    # Always 401, because the credential does not work. Another status would be taken for one of Contit's.
     return errors.AuthenticationError(message, hint=hint, status_code=401)

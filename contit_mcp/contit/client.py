@@ -28,19 +28,19 @@ _ROUTES: dict[type[BaseModel], tuple[str, str]] = {
     wire.ThreadResponse: ("response", wire.RESPONSE),
 }
 
-# What sending a start may take. It cannot be cancelled, so this is under the 25 s that impatient hosts are given.
+# How long sending a start may take. It cannot be cancelled, so this is under the shortest usual wait of a call, 25 s.
 _START_SECONDS = 20.0
-# A 404 right after a start, or right after `completed`, may be replication lag for so long. No retry begins later.
+# A 404 right after a start, or right after `completed`, may be replication lag: it is retried for this long.
 _LAG_SECONDS = 3.0
 _LAG = RetryPolicy(attempts=8, shortest=0.4, longest=0.4, jitter=0.0)
 
 
 @dataclass(eq=False, repr=False)
 class ContitClient:
-    """Contit's AI assistant over HTTP. Every method raises `APIError`, or `InvalidArgumentError` for an id.
+    """Contit's AI assistant over HTTP. Its methods raise `APIError`, and `InvalidArgumentError` for an invalid id.
 
-    `read_seconds` is the longest that a read may take, retries included. `sending` bounds the sending of a start, as
-    `anyio.fail_after` does; a shutdown may shorten it. The clients of one process share its `reachability`.
+    A read may take `read_seconds`, retries included. `sending` limits the sending of a start as `anyio.fail_after`
+    does; a shutdown may shorten it. The clients of one process share its `reachability`.
     """
 
     http: httpx.AsyncClient
@@ -60,10 +60,10 @@ class ContitClient:
         deadline: float,
         before: Callable[[], None] = lambda: None,
     ) -> wire.StartedRun:
-        """Start a run; a new conversation when `thread_id` is None. No retry begins after the deadline.
+        """Start a run, on a new thread if `thread_id` is None. No retry begins after the deadline.
 
-        Cancellation takes effect before the start is sent or after `keep` has stored its ids, never between. `before`
-        is called before each sending; what it raises ends the attempts.
+        `keep` stores the ids. Cancellation takes effect before the start is sent or after `keep` has returned, never
+        between. `before` is called each time before the start is sent; an error that it raises ends the attempts.
         """
         body = {"threadId": None if thread_id is None else wire.check_id("thread_id", thread_id), "prompt": prompt}
 
@@ -119,7 +119,7 @@ class ContitClient:
     async def _ask(
         self, model: type[ModelT], ids: tuple[str, ...], body: dict[str, str | None] | None = None
     ) -> ModelT:
-        """Send one request, report its outcome to the backoff, and return the answer."""
+        """Send one request, report its outcome to backoff and reachability, and return the parsed response."""
         endpoint, route = _ROUTES[model]
         method = "GET" if body is None else "POST"
         request = httpx.Request(  # not `build_request`, which merges the URL and the headers anew for each poll
@@ -130,7 +130,7 @@ class ContitClient:
             extensions={ENDPOINT: endpoint, "timeout": self.http.timeout.as_dict()},
         )
         on_a_thread = body is not None and body["threadId"] is not None
-        with _tracer.start_as_current_span(
+        with _tracer.start_span(
             f"{method} {route}", kind=SpanKind.CLIENT, record_exception=False, set_status_on_exception=False
         ) as span:
             span.set_attributes({"http.request.method": method, **_attributes(*ids)})
@@ -171,7 +171,7 @@ class ContitClient:
 
 @functools.lru_cache(maxsize=1_024)
 def _url(base: str, route: str, *ids: str) -> httpx.URL:
-    """Return the address of a route, which is parsed once for all polls of a run."""
+    """Return the address of a route. It is cached, so that the polls of a run parse it once."""
     return httpx.URL(base.rstrip("/") + wire.path_of(route, *ids))
 
 

@@ -1,4 +1,4 @@
-"""Repeat a request that failed, and slow down together while Contit is overloaded or away."""
+"""Repeat failed requests, and slow polls and starts down while Contit is overloaded or cannot be reached."""
 
 import math
 import random
@@ -14,28 +14,28 @@ from contit_mcp.telemetry.call_stats import current_call_stats
 from contit_mcp.telemetry.logging import get_logger
 
 T = TypeVar("T")
-_draw = random.random  # for jitter
+_draw = random.random  # from 0 to 1, for jitter
 log = get_logger(__name__)
 
 _MOST_STRETCH = 4.0
-_ROW = 3  # of 5xx and broken connections: more than a passing fault
+_MOST_PASSING = 2  # 5xx and broken connections in a row that count as a passing fault
 _SETTLE_SECONDS = 10.0
 _FORGET_SECONDS = 60.0
 
 
 class Backoff:
-    """Slows all polls and starts of one client down together, up to four times, and lets them recover.
+    """Slows all polls and starts of one client down, up to fourfold, and lets them recover.
 
-    A failure counts if it is a 429, or one of at least three 5xx and broken connections in a row. The stretch of all
-    pauses doubles when a failure counts, and a success halves it after 10 s without one; in both directions at most
-    once in 10 s. A minute after the last failure it is 1 in any case. A `Retry-After` is waited for in addition.
+    The stretch is the factor of all pauses. A failure that counts doubles it: a 429, or at least the third in a row of
+    5xx and broken connections. A success halves it if no failure has counted for 10 s. It changes at most once in 10 s.
+    A minute after the last failure that counted it is 1 in any case. A `Retry-After` is waited for in addition.
     """
 
     def __init__(self) -> None:
         self._stretch = 1.0
         self._failures = 0
         self._changed_at = self._failed_at = self._hold_until = -math.inf
-        self._late = 0.0
+        self._late_seconds = 0.0  # by which the last pause ended too late
 
     @property
     def stretch(self) -> float:
@@ -48,7 +48,7 @@ class Backoff:
         self._failures += 1
         if isinstance(error, APIStatusError) and error.retry_after is not None:
             self._hold_until = max(self._hold_until, now + error.retry_after)
-        if isinstance(error, RateLimitError) or self._failures >= _ROW:
+        if isinstance(error, RateLimitError) or self._failures > _MOST_PASSING:
             self._failed_at = now
             self._change(min(_MOST_STRETCH, stretch * 2), now)
 
@@ -62,21 +62,21 @@ class Backoff:
     async def pause(self, seconds: float) -> None:
         """Pause a poll for `seconds`, stretched, and until a `Retry-After` is over.
 
-        Polls that waited for the same `Retry-After` go on spread out. While this process is behind with its work, a
-        pause is longer by as much as the last one ended late: polls would only add to the work.
+        Polls that waited for the same `Retry-After` continue at random moments. If the event loop ended the last pause
+        late, this one is longer by that much: a process that is behind with its work polls less.
         """
-        began, pause = anyio.current_time(), seconds * self.stretch + self._late
+        began, pause = anyio.current_time(), seconds * self.stretch + self._late_seconds
         await anyio.sleep(pause)
         now = anyio.current_time()
-        self._late = max(0.0, now - began - pause)  # timers may be early
+        self._late_seconds = max(0.0, now - began - pause)  # timers may be early
         while (left := self._hold_until - now) > 0:
             await anyio.sleep(left + seconds * self.stretch * _draw())
             now = anyio.current_time()
 
     async def admit_start(self, seconds: float, deadline: float) -> None:
-        """Wait until a start may be sent: after a `Retry-After`, and by up to `seconds` for each step of the stretch.
+        """Wait until a start may be sent: until a `Retry-After` is over, then for up to `seconds * (stretch - 1)`.
 
-        Raises RateLimitError if the `Retry-After` lasts until after the deadline.
+        Raises RateLimitError if the `Retry-After` ends after the deadline.
         """
         while (left := self._hold_until - anyio.current_time()) > 0:
             if anyio.current_time() + left >= deadline:
@@ -99,7 +99,7 @@ class Backoff:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often and how patiently a failed request is repeated, in seconds."""
+    """How often a failed request is repeated, and after which pauses in seconds."""
 
     attempts: int = 4  # the first request included
     shortest: float = 0.25  # the first pause; each further one doubles
@@ -122,9 +122,9 @@ async def retrying(
     may_repeat: Callable[[APIError], bool] = lambda error: error.retryable,
     backoff: Backoff | None = None,
 ) -> T:
-    """Call `attempt` until it works, may not be repeated, or its next try would come after the deadline.
+    """Call `attempt` until it works, may not be repeated, or the next try would come after the deadline.
 
-    At the full stretch of the backoff nothing is repeated: in an outage, retries would multiply the requests.
+    Raises the last error. At the highest stretch nothing is repeated: in an outage, retries would multiply requests.
     """
     tries = 0
     while True:

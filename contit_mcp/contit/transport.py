@@ -1,12 +1,11 @@
 """The one HTTP client: httpx's, over aiohttp's connections (docs/architecture.md, decision 5).
 
-Here bodies are bounded and requests are counted.
+It bounds bodies and counts requests.
 """
 
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack
+from collections.abc import AsyncIterable, Awaitable, Callable
 from dataclasses import dataclass
 from functools import cached_property
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -24,7 +23,7 @@ from contit_mcp.config.proxies import environment_proxies
 from contit_mcp.config.values import LOOPBACK
 from contit_mcp.telemetry.call_stats import CANCELLED, NO_ANSWER, POOL, current_call_stats
 
-ENDPOINT = "contit_mcp_endpoint"  # the extension of a request that names its endpoint, so that it is counted
+ENDPOINT = "contit_mcp_endpoint"  # the httpx extension that names a request's endpoint, by which it is counted
 _SENT_AT = "contit_mcp_sent_at"
 
 
@@ -34,10 +33,10 @@ class TransportPolicy:
 
     connect: float = 10.0  # TLS included
     read: float = 30.0  # without a byte from the server
-    write: float = 30.0  # without a proxy taking a byte; without a proxy a call's own time bounds it
-    pool: float = 5.0  # with `connect` under the 20 s of a start: one that was not sent is known not to have been sent
+    write: float = 30.0  # without a byte taken by a proxy; a direct connection has only the limit of its call
+    pool: float = 5.0  # plus `connect` less than the 20 s of a start: a start that times out here was not sent
     connections: int = 100
-    keep_alive: float = 20.0  # under the 60 s of load balancers: a start into a closing connection is "state unknown"
+    keep_alive: float = 20.0  # under the 60 s of load balancers: a start on a connection they close may or may not run
     body_bytes: int = 8 * 1024 * 1024  # compressed and decompressed
 
 
@@ -50,7 +49,7 @@ def build_http_client(
 ) -> httpx.AsyncClient:
     """Return a client with bounded bodies, no redirects, no cookies, and the proxies of the environment.
 
-    `transport` replaces the network. Raises ConfigurationError for a CA file or an address that cannot be used.
+    `transport` replaces aiohttp and the proxies. Raises ConfigurationError for an unusable CA file or address.
     """
     policy = policy or TransportPolicy()
     try:
@@ -72,14 +71,14 @@ def build_http_client(
         mounts=mounts,
         trust_env=False,
         follow_redirects=False,
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # one caller's cookies never reach another's
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # or one caller's cookies would reach the next one
         headers={
             "User-Agent": f"contit-mcp/{__version__}",
             "Accept": "application/json",
             "Accept-Encoding": "identity",
         },
         timeout=httpx.Timeout(connect=policy.connect, read=policy.read, write=policy.write, pool=policy.pool),
-        event_hooks={"request": [_note_the_time], "response": [_body_reader(policy.body_bytes)]},
+        event_hooks={"request": [_note_sent_at], "response": [_body_reader(policy.body_bytes)]},
     )
 
 
@@ -89,7 +88,7 @@ def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
         try:
             context.load_verify_locations(cafile=ca_file)
         except (OSError, ValueError) as exc:
-            # OpenSSL's own words are about its internals; a ValueError is about a path that cannot be one.
+            # OpenSSL's own words are about its internals; a ValueError is about a path that no file can have.
             reason = "it holds no PEM certificate" if isinstance(exc, ssl.SSLError | ValueError) else exc.strerror
             raise errors.ConfigurationError(
                 f"The CA file {ca_file} cannot be used: {reason}.",
@@ -104,7 +103,7 @@ def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
 async def send(http: httpx.AsyncClient, request: httpx.Request, *, auth: httpx.Auth | None = None) -> httpx.Response:
     """Send a request that names its `ENDPOINT`, count it, and return the response with its body.
 
-    Raises APIError if no response came or its body could not be read. A status is no error here.
+    Raises APIError if no response came or its body could not be read. Statuses are left to `wire.parse`.
     """
     try:
         return await http.send(request, auth=auth)
@@ -116,29 +115,38 @@ async def send(http: httpx.AsyncClient, request: httpx.Request, *, auth: httpx.A
         raise
 
 
-async def _note_the_time(request: httpx.Request) -> None:
+async def _note_sent_at(request: httpx.Request) -> None:
     request.extensions[_SENT_AT] = anyio.current_time()
 
 
 def _count(request: httpx.Request, status: str) -> None:
     endpoint, sent_at = request.extensions.get(ENDPOINT), request.extensions.pop(_SENT_AT, None)
-    if endpoint is not None and sent_at is not None:  # without a time, it waited for its token and was not sent
+    if endpoint is not None and sent_at is not None:  # without a time it waited for its token and was not sent
         current_call_stats().count_request(endpoint, status, anyio.current_time() - sent_at)
 
 
 class BodyTooLargeError(httpx.DecodingError):
-    """A body is larger than the limit, before or after its decompression."""
+    """A body is larger than the limit, compressed or decompressed."""
+
+
+def _check_size(size: int, most: int) -> None:
+    if size > most:
+        raise BodyTooLargeError(f"a body is larger than {most} bytes")
+
+
+async def _collect(chunks: AsyncIterable[bytes], most: int) -> bytes:
+    body = bytearray()
+    async for chunk in chunks:
+        body += chunk
+        _check_size(len(body), most)
+    return bytes(body)
 
 
 def _body_reader(most: int) -> Callable[[httpx.Response], Awaitable[None]]:
     """Return a hook that reads every body up to a limit, before httpx or an `httpx.Auth` reads it without one."""
 
-    def check(size: int) -> None:
-        if size > most:
-            raise BodyTooLargeError(f"a body is larger than {most} bytes")
-
     def decompressed(body: bytes, headers: httpx.Headers) -> bytes:
-        """Undo a content coding. None was asked for, but a gateway may compress whatever passes it."""
+        """Undo a content coding. None was requested, but a gateway may compress all that passes it."""
         coding = headers.pop("Content-Encoding", "identity").strip().lower()
         if coding in {"", "identity"} or not body:
             return body
@@ -149,19 +157,16 @@ def _body_reader(most: int) -> Callable[[httpx.Response], Awaitable[None]]:
             inflated = inflater.decompress(body, most + 1)
         except zlib.error as exc:
             raise httpx.DecodingError("the body is not compressed as its header says") from exc
-        check(len(inflated))
+        _check_size(len(inflated), most)
         if not inflater.eof:
             raise httpx.DecodingError("the compressed body is incomplete")
         return inflated
 
     async def read(response: httpx.Response) -> None:
         assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - the client is asynchronous
-        body = bytearray()
-        async for chunk in response.stream:
-            body += chunk
-            check(len(body))
+        body = await _collect(response.stream, most)
         await response.stream.aclose()
-        response.stream = httpx.ByteStream(decompressed(bytes(body), response.headers))
+        response.stream = httpx.ByteStream(decompressed(body, response.headers))
         _count(response.request, str(response.status_code))
 
     return read
@@ -169,58 +174,66 @@ def _body_reader(most: int) -> Callable[[httpx.Response], Awaitable[None]]:
 
 # --- Connections -------------------------------------------------------------------------------------------------
 
-_NOT_ADDED = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")  # by aiohttp: httpx has decided
-_LONGEST_HEADER = 65_536  # gateways add long policies; aiohttp's own 8,190 bytes would lose a run's ids to one
-_MOST_CHECKED = 100  # connections for a request before it fails; each was found unusable
+_NOT_ADDED = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")  # by aiohttp: httpx has set them if needed
+_LONGEST_HEADER = 65_536  # bytes; gateways add long policies, and at aiohttp's 8,190 a response with ids would be lost
+_MOST_UNUSABLE = 100  # connections that a request finds unusable before it fails
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
-    """Sends httpx's requests over aiohttp's connections. No redirects, no cookies, no repetition, no proxy."""
+    """Sends httpx's requests over aiohttp's connections, without redirects, cookies, retries or proxies."""
 
     def __init__(self, verify: ssl.SSLContext, policy: TransportPolicy) -> None:
         self._verify = verify
         self._policy = policy
-        self._free = anyio.Semaphore(policy.connections, fast_acquire=True)  # the request yields anyway
+        self._free = anyio.Semaphore(policy.connections, fast_acquire=True)  # no checkpoint: the request has one
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request, and return the response once its head has come."""
+        """Send a request, and return the response with its body, which is bounded."""
         if self._session.closed:
             raise httpx.ConnectError("the client is closed")
         timeout = request.extensions["timeout"]
-        body = await request.aread()
+        content = await request.aread()
         began = anyio.current_time()
         try:
-            with anyio.fail_after(timeout["pool"]):
-                await self._free.acquire()
+            if self._free.value:
+                self._free.acquire_nowait()
+            else:
+                with anyio.fail_after(timeout["pool"]):
+                    await self._free.acquire()
         except TimeoutError as exc:
             raise httpx.PoolTimeout("no connection was free") from exc
-        await _note_the_time(request)  # from here on it is Contit that is waited for
+        await _note_sent_at(request)  # so that the wait for a connection of our own does not count as Contit's time
         current_call_stats().listener.on_connection(anyio.current_time() - began)
         try:
             answer = await self._session.request(
                 request.method,
                 str(request.url),
                 headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw],
-                data=body or None,
+                data=content or None,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(
                     connect=timeout["connect"], sock_connect=timeout["connect"], sock_read=timeout["read"]
                 ),
             )
-        except BaseException as exc:
+            try:
+                body = await _collect(answer.content.iter_any(), self._policy.body_bytes)
+            except (aiohttp.ClientError, OSError) as exc:
+                raise _after_sending(exc) from exc
+            finally:
+                answer.close()  # without effect on a connection whose response was read to its end
+        except (aiohttp.ClientError, ValueError) as exc:  # about the URL or a header; others are httpx's
+            raise httpx.UnsupportedProtocol(type(exc).__name__) from exc
+        finally:
             self._free.release()
-            if isinstance(exc, aiohttp.ClientError | ValueError):  # of the URL or the headers: others are httpx's
-                raise httpx.UnsupportedProtocol(type(exc).__name__) from exc
-            raise
-        return httpx.Response(answer.status, headers=list(answer.raw_headers), stream=_Body(answer, self._free))
+        return httpx.Response(answer.status, headers=list(answer.raw_headers), stream=httpx.ByteStream(body))
 
     async def aclose(self) -> None:
-        """Close the connections. No request is sent any more."""
+        """Close the connections. Later requests raise ConnectError."""
         await self._session.close()
 
     @cached_property
     def _session(self) -> aiohttp.ClientSession:
-        """The session, which is made at the first request: it needs the event loop."""
+        """The session, made at the first request because it needs the event loop."""
         return aiohttp.ClientSession(
             connector=_Connector(ssl=self._verify, limit=0, keepalive_timeout=self._policy.keep_alive),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -234,21 +247,21 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Raises httpx's errors until a connection is established (nothing was sent), and reuses none with unread data.
+    """Raises httpx's errors for all that fails before a request is sent, and reuses no connection with unread data.
 
-    Such data would be taken for the answer to the next request, which may be another caller's.
+    Such data would be taken for the response to the next request, which may be another caller's.
     """
 
     async def connect(self, *given: Any, **named: Any) -> Connection:
         try:
-            for _ in range(_MOST_CHECKED):
+            for _ in range(_MOST_UNUSABLE):
                 connection = await super().connect(*given, **named)
                 if connection.protocol is not None and not connection.protocol.should_close:
                     return connection
                 connection.close()
         except TimeoutError as exc:
             raise httpx.ConnectTimeout(type(exc).__name__) from exc
-        except (aiohttp.ClientError, OSError, ValueError) as exc:  # the last for a host name that cannot be encoded
+        except (aiohttp.ClientError, OSError, ValueError) as exc:  # ValueError: a host name that cannot be encoded
             raise httpx.ConnectError(type(exc).__name__) from exc
         raise httpx.ConnectError("no connection was usable")
 
@@ -256,31 +269,11 @@ class _Connector(aiohttp.TCPConnector):
 async def _as_httpx_errors(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """Raise httpx's errors for a request that was sent, before aiohttp can repeat it: `retries` alone decides that."""
+    """Raise httpx's errors for a request that was sent, so that aiohttp does not repeat it: only `retries` does."""
     try:
         return await handler(request)
     except (aiohttp.ClientError, OSError, ValueError) as exc:
         raise _after_sending(exc) from exc
-
-
-class _Body(httpx.AsyncByteStream):
-    """The body of a response; its connection is given back at the end, and closed if the body was not read whole."""
-
-    def __init__(self, answer: aiohttp.ClientResponse, free: anyio.Semaphore) -> None:
-        self._answer = answer
-        self._closing = ExitStack()
-        self._closing.callback(free.release)
-        self._closing.callback(answer.close)  # without effect on a connection whose response was read to its end
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            async for chunk in self._answer.content.iter_any():
-                yield chunk
-        except (aiohttp.ClientError, OSError) as exc:
-            raise _after_sending(exc) from exc
-
-    async def aclose(self) -> None:
-        self._closing.close()
 
 
 def _after_sending(error: Exception) -> httpx.TransportError:
@@ -306,13 +299,13 @@ _CONNECTION_ERRORS: tuple[tuple[type[Exception], str, bool, str], ...] = (
     (httpx.ProxyError, "The proxy refused to connect to Contit.", False, _CONFIGURED),
     (httpx.UnsupportedProtocol, "Contit's address is not one that HTTP can reach.", False, _CONFIGURED),
     (httpx.InvalidURL, "Contit's address is not a valid URL.", False, _CONFIGURED),
-    (httpx.ProtocolError, "Contit, or something before it, did not speak proper HTTP.", True, _LATER),
+    (httpx.ProtocolError, "Contit, or something between it and us, did not speak proper HTTP.", True, _LATER),
     (httpx.TransportError, "The connection to Contit broke.", True, _LATER),
 )
 
 
 def translate(error: Exception) -> errors.APIError:
-    """Return our error for one of httpx's. Its text is our own: httpx's can hold addresses."""
+    """Return our error for one of httpx's. It does not quote httpx's text, which can contain addresses."""
     if isinstance(error, httpx.ConnectError) and _distrusts_certificate(error):
         return errors.APIConnectionError(
             "The TLS certificate of Contit, or of a proxy in front of it, is not trusted.",
@@ -342,4 +335,4 @@ def _distrusts_certificate(error: BaseException | None) -> bool:
 
 
 HTTPX_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict)
-"""Everything httpx raises, for the `except` beside `translate`."""
+"""All that httpx raises, to be caught and given to `translate`."""

@@ -1,6 +1,7 @@
-"""Contit's documented wire format: paths, answers as models, and statuses as errors (docs/contit-api.md).
+"""Contit's documented wire format: paths, responses as models, and statuses as errors (docs/contit-api.md).
 
-Text from upstream never enters an error message or a log line: it could repeat the prompt or hold an answer.
+Text from upstream never enters an error message or a log line: it could repeat the prompt or hold an answer. The last
+part removes hidden characters from answers.
 """
 
 import math
@@ -28,7 +29,7 @@ RESPONSE = START + "/{threadId}/response"
 
 
 def id_problem(value: str) -> str | None:
-    """Return why a text cannot be an id; None for an id. Ids are opaque."""
+    """Return why a text cannot be an id, or None if it can. Ids are opaque."""
     if not value.strip():
         return "is empty"
     if len(value) > MAX_ID_LENGTH:
@@ -39,7 +40,7 @@ def id_problem(value: str) -> str | None:
 
 
 def check_id(name: str, value: str) -> str:
-    """Return an id. Raises InvalidArgumentError, which names the argument, for what cannot be one."""
+    """Return an id. Raises InvalidArgumentError, which names the argument, if `value` cannot be an id."""
     if problem := id_problem(value):
         raise errors.InvalidArgumentError(
             f"{name} {problem}.", hint="Use the id exactly as contit_ask or contit_start gave it."
@@ -67,14 +68,14 @@ class _Wire(BaseModel):
 
 
 class StartedRun(_Wire):
-    """The answer of `POST /ai-assistant/thread`."""
+    """The body of the response to `POST /ai-assistant/thread`."""
 
     thread_id: _Id
     run_id: _Id
 
 
 class RunPhase(StrEnum):
-    """The states of a run that make a difference here."""
+    """What a status word of Contit means for us. `runs.record.Phase` has these and `starting`."""
 
     COMPLETED = "completed"
     IN_PROGRESS = "in_progress"
@@ -86,13 +87,13 @@ _ENDED_WITHOUT_AN_ANSWER = frozenset({"failed", "cancelled", "canceled", "expire
 
 
 class RunStatus(_Wire):
-    """The answer of `GET …/status`. `word` is Contit's own, `phase` what it means here."""
+    """The body of the response to `GET …/status`. `word` is Contit's own, `phase` what it means for us."""
 
     word: str = Field(alias="status", min_length=1, max_length=200)
 
     @property
     def phase(self) -> RunPhase:
-        """Return the end that the word names; any word that names no end means a run in progress."""
+        """The end that the word names; any word that names no end means in progress."""
         word = self.word.strip().casefold()
         if word in _ENDED_WITHOUT_AN_ANSWER:
             return RunPhase.FAILED
@@ -100,12 +101,12 @@ class RunStatus(_Wire):
 
     @property
     def documented(self) -> bool:
-        """Return whether the vendor's page names the word."""
+        """Whether the vendor's page names the word."""
         return self.word in set(RunPhase)
 
 
 class ThreadResponse(_Wire):
-    """The answer of `GET …/response`."""
+    """The body of the response to `GET …/response`."""
 
     text: str = Field(alias="response")
 
@@ -114,7 +115,7 @@ class ThreadResponse(_Wire):
 
 _LATER_HINT = "Try again in a little while."
 NOT_CONTIT_HINT = "Check CONTIT_BASE_URL; contit-mcp check says whether Contit answers there."
-_LONGEST_RETRY_AFTER = 3_600.0  # a wrong `Retry-After` does not last a day
+_LONGEST_RETRY_AFTER = 3_600.0  # seconds; a wrong `Retry-After` must not stop us for a day
 
 _BY_STATUS: dict[int, tuple[type[errors.APIStatusError], str, str]] = {
     400: (errors.APIStatusError, "Contit refused the request as malformed (400).", "Ask in other words."),
@@ -145,7 +146,7 @@ _UNEXPECTED = errors.APIStatusError, "Contit answered with an unexpected status 
 
 
 def parse(response: httpx.Response, model: type[ModelT]) -> ModelT:
-    """Return the body of a 2xx response, which was read, as `model`. Raises APIError for any other body or status."""
+    """Return the body of a 2xx response as `model`. Raises APIError for any other status or body."""
     problem = None
     if response.is_success:
         try:
@@ -171,13 +172,13 @@ def parse(response: httpx.Response, model: type[ModelT]) -> ModelT:
 
 
 def later_hint(seconds: float) -> str:
-    """Return the hint to try again, with whole seconds."""
+    """Return the hint to try again after this time."""
     whole = max(1, math.ceil(seconds))
     return f"Try again in {whole} second{'' if whole == 1 else 's'}."
 
 
 def parse_retry_after(value: str, *, now: datetime | None = None) -> float | None:
-    """Return the seconds of a `Retry-After` header: a number or an HTTP date (RFC 9110, 10.2.3), at most an hour."""
+    """Return the seconds of a `Retry-After` header, at most an hour; None if it is neither a number nor a date."""
     if re.fullmatch(r"\s*[0-9]+\s*", value):
         seconds = float(value)
     else:
@@ -250,6 +251,7 @@ _REGIONS = ("gbeng", "gbsct", "gbwls")  # whose flag is an emoji: a black flag, 
 
 
 def _ranges(table: str) -> str:
+    """Return a table of hexadecimal ranges as the inside of a pattern's `[…]`."""
     ends = [item.split("-") for item in table.split()]
     return "".join(f"\\U{int(low[0], 16):08x}-\\U{int(low[-1], 16):08x}" for low in ends)
 
@@ -259,7 +261,7 @@ def _in_tags(text: str) -> str:
 
 
 def _removal(characters: str, *contexts: str) -> re.Pattern[str]:
-    """Return the pattern of one of the characters outside of every context. It takes time linear in the text."""
+    """Return a pattern for one of the characters, unless a context matches around it. It takes linear time."""
     return re.compile(f"[{characters}]" + "".join(f"(?<!{context})" for context in contexts))
 
 

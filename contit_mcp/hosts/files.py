@@ -32,7 +32,7 @@ def read_text(path: Path) -> str | None:
 
 
 def write_text(path: Path, text: str, *, mode: int = 0o600, keep: bool = True) -> None:
-    """Write all of it, or nothing. A link stays, and with `keep` the mode and owner of a file that exists."""
+    """Write all of it, or nothing. A link stays a link; with `keep` an existing file keeps its mode and owner."""
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}")
     with _errors_about(path, "written"):
@@ -56,7 +56,7 @@ def write_text(path: Path, text: str, *, mode: int = 0o600, keep: bool = True) -
 
 
 def back_up(path: Path, folder: Path) -> Path:
-    """Copy the file into the folder without overwriting another. Only this user can read the copy: it may hold keys."""
+    """Copy the file into the folder without overwriting another; return the copy, which this user alone can read."""
     with _errors_about(folder, "written"):
         _make_folder(folder)
         names = (f"{path.name}.contit-mcp{f'.{number}' if number > 1 else ''}.bak" for number in itertools.count(1))
@@ -85,7 +85,7 @@ def own_command(argv0: str, executable: str) -> tuple[str, ...]:
     for script in (started, started.with_name(name), Path(executable).with_name(name)):
         if script.name == name and script.is_file():
             return (str(script),)
-    # Whether this Python finds the package by itself, not by the current folder or a variable of this shell.
+    # Check that this Python finds the package by itself, not by the current folder or a variable of this shell.
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     command = [executable, "-P", "-c", "import contit_mcp"]
     if subprocess.run(command, cwd=os.sep, env=variables, check=False, capture_output=True).returncode:  # noqa: S603 - it runs us
@@ -102,7 +102,7 @@ def _errors_about(path: Path, what: str) -> Iterator[None]:
         yield
     except (OSError, UnicodeDecodeError) as error:
         problem = getattr(error, "strerror", "it is not UTF-8 text") or "unknown reason"
-        hint = "Check that this user may do that; another path may be meant."
+        hint = "Check the path, and that this user may do that."
         if isinstance(error, UnicodeDecodeError):
             hint = "Save it as UTF-8 in an editor."
         raise ConfigurationError(f"{path} cannot be {what}: {problem}.", hint=hint) from error

@@ -1,7 +1,7 @@
 """Add an entry to the text of a host's file, and remove it again: TOML by tomlkit, YAML by ruamel.yaml, JSON here.
 
 An edit of JSON changes nothing but its own place. The libraries can change white space and lose a comment that they
-move; the copy of the file has it then. Each edit is checked by reading: all other settings are the same afterwards.
+move; it is in the backup then. Each edit is checked by reading: all other settings are the same afterwards.
 """
 
 import io
@@ -25,12 +25,12 @@ class UneditableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """A member of a mapping in a section at the top of a file; an element of a list has its name in a field of it."""
+    """A member of a top-level section of a file. Where the section is a list, a field of the element has its name."""
 
     section: str
     name: str
     value: Any
-    named_by: str | None = None  # that field
+    named_by: str | None = None  # that field, of a list's element
     used_as: str | None = None  # the addition stays while the rest of the file has this text
 
     @property
@@ -65,20 +65,20 @@ def read(text: str, kind: str) -> Any:
     return _FORMATS[kind].read(_normal(text))
 
 
-def edited(text: str, kind: str, *, out: Sequence[Addition], into: Sequence[Addition] = ()) -> str:
+def edited(text: str, kind: str, *, removed: Sequence[Addition], added: Sequence[Addition] = ()) -> str:
     """Return the text of a file without some additions and with others; raise UneditableError if no way is safe."""
     file_format, normal = _FORMATS[kind], _normal(text)
-    for addition in out:
+    for addition in removed:
         is_used = addition.used_as is not None and addition.used_as in normal
         if addition.find(file_format.read(normal)) is not None and not is_used:
-            rest = _with_comments_behind(normal, file_format.remove(normal, addition))
+            rest = _with_comments_kept(normal, file_format.remove(normal, addition))
             normal = _checked(file_format, normal, rest, addition, None)
-    for addition in into:
+    for addition in added:
         document = file_format.read(normal)
         if not isinstance(document, dict | None):
             raise UneditableError("it holds something other than names and values")
         if addition.used_as and addition.find(document) is not None:
-            continue  # it is the user's
+            continue  # the user has it already
         section = (document or {}).get(addition.section)
         if not isinstance(addition.whole if section is None else section, type(addition.whole)):
             raise UneditableError(f"its {addition.section} is not what the host expects there")
@@ -91,8 +91,8 @@ def _normal(text: str) -> str:
     return text.removeprefix(_BOM).replace("\r\n", "\n")
 
 
-def _with_comments_behind(before: str, after: str) -> str:
-    """Return the text after a removal with the comments at the end of it: people write comments above their subject."""
+def _with_comments_kept(before: str, after: str) -> str:
+    """Return the text after a removal, with the comments that ended the removed part: they are about what follows."""
     old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
     at = next((at for at, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), len(new))
     removed = old[at : at + len(old) - len(new)]
@@ -104,7 +104,7 @@ def _with_comments_behind(before: str, after: str) -> str:
 
 
 def _checked(file_format: "_Format", before: str, after: str, addition: Addition, value: Any) -> str:
-    others = repr(addition.without(file_format.read(before)))  # in Python 1 equals True, and NaN does not equal NaN
+    others = repr(addition.without(file_format.read(before)))  # as text: in Python 1 == True, and NaN != NaN
     with suppress(Exception):  # whatever error a reader raises, such a text is not written
         document = file_format.read(after)
         if repr(addition.without(document)) == others and addition.find(document) == value:
@@ -253,7 +253,7 @@ def _plain(text: str) -> str:
 
 
 def _items(plain: str, at: int) -> dict[Any, _Item]:
-    """Return the items, by key or index, of the object or list whose bracket is here; the JSON is valid."""
+    """Return the items, by key or index, of the object or list whose bracket is at `at`; the JSON is valid."""
     found: dict[Any, _Item] = {}
     is_object = plain[at] == "{"
     at = _after(r"\s*", plain, at + 1)

@@ -43,7 +43,7 @@ class RemoteServer:
     asked_for: bool = False
 
     def headers(self, token: str) -> Entry:
-        """Return the header with the token, where the host writes a variable called NAME like `token`."""
+        """Return the header with the token; `token` is how the host writes a variable called NAME."""
         if not self.token_variable:
             return {}
         return {"headers": {"Authorization": f"Bearer {token.replace('NAME', self.token_variable)}"}}
@@ -55,7 +55,7 @@ _VARIABLE = re.compile(r"(?:\$\{\{ *secrets\.|\$\{(?:env:)?|\{env:)(\w+) *\}")
 
 
 def read_entry(value: object) -> Server | None:
-    """Return what a host would do with an entry, in any of the hosts' notations; None if it is not an entry."""
+    """Return the server that an entry names, in any of the hosts' notations; None if it is not an entry."""
     if not isinstance(value, Mapping):
         return None
     if url := _first(value, "url", "uri", "httpUrl", "serverUrl"):
@@ -79,7 +79,7 @@ def _first(value: Mapping[str, Any], *names: str) -> Any:
 
 
 def filled_in(server: LocalServer, variables: Mapping[str, str], notation: str | None) -> LocalServer:
-    """Return the server with the variables that it names filled in; an unset one stays, or is what is after `:-`."""
+    """Return the server with its variables filled in; an unset one becomes its default after `:-`, or stays."""
     if notation is None:
         return server
     pattern = re.compile(re.escape(notation).replace("NAME", r"(\w+)(?::-([^}]*))?"))
@@ -108,7 +108,7 @@ class Machine:
 
     @classmethod
     def this(cls) -> Self:
-        """Return the machine that we run on; a ConfigurationError without a home folder or a current one."""
+        """Return this machine; raise ConfigurationError without a home folder or a current one."""
         systems: dict[str, System] = {"darwin": "macos", "win32": "windows"}
         try:
             return cls(systems.get(sys.platform, "linux"), Path.home(), Path.cwd(), os.environ)
@@ -182,7 +182,7 @@ class Host:
         return _is_there(path) or (path.parent not in shared and _is_there(path.parent))
 
     def additions(self, server: Server | None = None) -> list[Addition]:
-        """Return all that goes into the file for a server; without one, all that can be ours in it."""
+        """Return what goes into the file for a server; without a server, what of ours can be in it, without values."""
         value = None
         if isinstance(server, LocalServer):
             value = self.local(server)
@@ -209,4 +209,4 @@ class HostFile:
 
 
 def _is_there(path: Path) -> bool:
-    return os.path.exists(path)  # noqa: PTH110 - Path.exists raises where we may not look
+    return os.path.exists(path)  # noqa: PTH110 - Path.exists raises without permission

@@ -1,7 +1,7 @@
-"""Add our entry to a host's file, and remove it again; what cannot be done is a ConfigurationError.
+"""Add our entry to a host's file, and remove it again; raise ConfigurationError where that cannot be done.
 
-A copy of the file is kept before a change. `uninstall` puts the copy back if the file is still as we wrote it.
-Otherwise it removes the entry alone, and the copies stay for the user to compare.
+A backup of the file is made before a change. `uninstall` restores it if the file is still as we wrote it. Otherwise it
+removes the entry alone, and the backups stay for the user to compare.
 """
 
 import hashlib
@@ -21,9 +21,9 @@ from contit_mcp.hosts.host import Host, HostFile, LocalServer, Server, read_entr
 from contit_mcp.hosts.table import HOSTS
 
 KEY_FILES = {"CONTIT_API_KEY": "api-key", "CONTIT_ACCESS_TOKEN": "access-token"}
-"""The files that `install` keeps a credential in, by the setting that it is the value of."""
+"""The names of the files in which `install` stores a credential, by setting."""
 
-WAY_TO_CONTIT = ("CONTIT_BASE_URL", "CONTIT_CA_FILE")  # what an entry needs too, since a host does not know it
+WAY_TO_CONTIT = ("CONTIT_BASE_URL", "CONTIT_CA_FILE")  # an entry has them too, since a host does not know them
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Install:
     file: str
     written: str = ""  # the SHA-256 of the file as we wrote it
     values: Mapping[str, Any] = field(default_factory=dict)  # of our additions, by section
-    created: tuple[str, ...] = ()  # the file, where install made it and alone wrote to it, and folders, innermost first
+    created: tuple[str, ...] = ()  # what only `install` made and wrote: the file, and folders, innermost first
     backups: tuple[str, ...] = ()  # copies of the file as it was before each change, oldest first
 
 
@@ -83,7 +83,7 @@ def new_file(host: Host, server: Server) -> str:
     """Return the text of a file that has nothing but our entry in it."""
     lines = '{{\n  "{0}": "{1}"\n}}\n' if host.format == "json" else "{0}: {1}\n"
     head = "".join(lines.format(name, value) for name, value in host.head.items())
-    return edited(head, host.format, out=(), into=host.additions(server))
+    return edited(head, host.format, removed=(), added=host.additions(server))
 
 
 def plan_install(
@@ -110,7 +110,7 @@ def plan_install(
         if text is None:
             after = new_file(host, server)
         else:
-            after = edited(text, host.format, out=host.additions(), into=additions)
+            after = edited(text, host.format, removed=host.additions(), added=additions)
         try:
             f"{file}{after}".encode()
         except UnicodeEncodeError:
@@ -140,14 +140,14 @@ def install(place: HostFile, server: Server, installs: Installs, *, force: bool 
 
 
 def uninstall(place: HostFile, installs: Installs) -> dict[Path, str] | None:
-    """Remove our entry; return the copies that stay, oldest first, by the command they precede; None if it has none."""
+    """Remove our entry; return the backups that stay, oldest first, with the command after each; None without entry."""
     known, ours, kind = installs.of(place), place.host.additions(), place.host.format
     text, document = _read(place)
     if text is None or ours[0].find(document) is None:
         installs.replace(known, None)
         return None
     named = ((Path(one), "a later install" if number else "install") for number, one in enumerate(known.backups))
-    copies = {copy: command for copy, command in named if copy.exists()}
+    backups = {backup: command for backup, command in named if backup.exists()}
     is_as_written = known.written == _digest(text)
     if is_as_written and known.created:
         file, *folders = map(Path, known.created)
@@ -156,31 +156,31 @@ def uninstall(place: HostFile, installs: Installs) -> dict[Path, str] | None:
             for folder in folders:
                 folder.rmdir()
     else:
-        last = next(reversed(copies), None) if is_as_written else None
+        last = next(reversed(backups), None) if is_as_written else None
         original = read_text(last) if last else None
         with _errors_about(place):
             if original is not None and ours[0].find(read(original, kind)) is not None:
                 original = None
-            after = edited(text, kind, out=ours) if original is None else original
+            after = edited(text, kind, removed=ours) if original is None else original
         if last is None:
-            copies[_back_up(place, installs)] = "uninstall"
+            backups[_back_up(place, installs)] = "uninstall"
         write_text(place.path, after)
         if last and original is not None:
             last.unlink()
-            del copies[last]
+            del backups[last]
     installs.replace(known, None)
-    return copies
+    return backups
 
 
 def names_key_file(place: HostFile, key_file: Path) -> bool:
-    """Return whether our entry in the file takes its key from there; a broken file may, if it has that file's name."""
+    """Return whether our entry in the file takes its key from there; a broken file does if it has that file's name."""
     try:
         server = entry_in(place)
     except ConfigurationError:
         with suppress(ConfigurationError):
             return key_file.name in (read_text(place.path) or "")
         return True
-    return isinstance(server, LocalServer) and any(_is(key_file, text) for text in server.environment.values())
+    return isinstance(server, LocalServer) and any(_is_path_of(key_file, text) for text in server.environment.values())
 
 
 def stored_environment(folder: Path) -> dict[str, str]:
@@ -201,7 +201,7 @@ def _read(place: HostFile) -> tuple[str | None, Any]:
         return text, None if text is None else read(text, place.host.format)
 
 
-def _is(file: Path, text: str) -> bool:
+def _is_path_of(file: Path, text: str) -> bool:
     try:
         return os.path.realpath(os.path.expanduser(text)) == os.path.realpath(file)  # noqa: PTH111 - Path's raises more
     except ValueError:  # no path
@@ -209,7 +209,7 @@ def _is(file: Path, text: str) -> bool:
 
 
 def _back_up(place: HostFile, installs: Installs) -> Path:
-    """Copy the file beside it; a repository is no place for a copy, which may hold keys."""
+    """Make a backup beside the file; of a project's file in our folder, since a backup may hold keys."""
     return back_up(place.path, installs.folder / "backups" if place.in_project else place.path.parent)
 
 

@@ -1,6 +1,6 @@
-"""The hosts that keep their servers in a file: where each keeps it, and what its entry looks like.
+"""The hosts that keep their servers in a file: where each keeps it, and what its entry looks like. One row a host.
 
-As documented in November 2026, beside each host's name; what was tried with the host itself is in docs/hosts.md.
+The comment of a row is where the host documents it (read in November 2026); docs/hosts.md says what was tried.
 """
 
 from contit_mcp.hosts.formats import Addition
@@ -20,7 +20,7 @@ _VSCODE_QUESTION = Addition(
     named_by="id",
     used_as=_ASKED_TOKEN,
 )
-"""VS Code asks for the token once and keeps it safe; variables of the environment do not reach its headers."""
+"""VS Code asks for the token once and stores it; variables of the environment do not reach its headers."""
 
 _CONTINUE_HEAD = {"name": "My configuration", "version": "1.0.0", "schema": "v1"}
 _GOOSE = {"enabled": True, "name": NAME, "description": "Ask Contit about its content"}
@@ -50,7 +50,7 @@ def _opencode_local(it: LocalServer) -> Entry:
     return {"type": "local", "command": command, **it.variables("environment"), "enabled": True}
 
 
-_ALL = (
+_ALL = (  # slug, title, format, section; files; local and remote entry; what shows it; then what is particular
     Host(  # modelcontextprotocol.io/docs/develop/connect-local-servers; Windows: anthropics/claude-code#26073
         "claude-desktop", "Claude Desktop", "json", "mcpServers",
         {"user": "{claude-desktop}/claude_desktop_config.json"},

@@ -1,1 +1,1 @@
-"""What only a server over HTTP needs: who may call, how much, and how an operator looks after it."""
+"""MCP over HTTP. A request goes through app.py, guard.py and auth.py, and then to `server`; serve.py listens."""

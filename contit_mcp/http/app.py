@@ -1,6 +1,7 @@
-"""Build the ASGI application: from the headers of a request to the tools, with the probes and metrics beside them."""
+"""Wire the ASGI application: `Requests` around a router with `/mcp` (`Guard`), discovery, the probes and metrics."""
 
 import logging
+import math
 import secrets
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -47,14 +48,14 @@ KNOWN_PATHS = ("/mcp", *PROBES)
 NAME = "cloud.contit/contit-mcp"  # in the registry; server.json has it too
 CARD_SCHEMA = "https://static.modelcontextprotocol.io/schemas/v1/server-card.schema.json"
 CARD_TYPE = "application/mcp-server-card+json"
-CREDENTIALS = {  # OAuth 2.1 (`jwt`) has a discovery of its own
+CREDENTIALS = {  # by mode, for the server card; OAuth 2.1 (`jwt`) has a discovery of its own
     "token": {"name": "Authorization", "description": "Bearer, and a token of this server."},
     "caller": {"name": "X-Api-Key", "description": "An API key of Contit."},
 }
 
 
 class Readiness:
-    """Whether this server takes calls: after its start, before its drain, and if Contit answers where that is asked."""
+    """Whether this server takes calls: between start and drain and, if a setting asks for it, while Contit answers."""
 
     def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None) -> None:
         self.serving = False
@@ -65,7 +66,7 @@ class Readiness:
         self._probing = anyio.Lock()
 
     async def ask(self) -> str | None:
-        """Return why it takes no calls; None if it does."""
+        """Return why this server takes no calls; None if it takes calls."""
         if not self.serving:
             return "not serving: starting or draining"
         async with self._probing:
@@ -79,14 +80,14 @@ class Readiness:
             try:
                 await ContitClient(http, read_seconds=3.0).run_status("contit-mcp-probe", "contit-mcp-probe")
             except ContitError as error:
-                # Refused credentials are reported by calls.
+                # The probe has no credential, so 401 and 404 show that Contit answers.
                 return None if isinstance(error, NotFoundError | AuthenticationError) else error.message
         return None
 
 
 @dataclass(frozen=True, slots=True)
 class WiredApp:
-    """The application, and what the function that serves it uses of it."""
+    """The application, and the parts of it that `listen` and the drain use."""
 
     app: ASGIApp
     context: AppContext
@@ -95,7 +96,7 @@ class WiredApp:
     metrics: Metrics
 
     async def drain(self, cause: signal.Signals) -> None:
-        """Take no new calls, and end the waits of those in flight, so that they return their handles."""
+        """Refuse new calls, end the waits of those in flight, and wait until these have returned their ids."""
         log.info("server.stopping", cause=cause.name, calls_in_flight=self.context.calls_in_flight)
         self.readiness.serving = False
         self.context.close()
@@ -112,8 +113,8 @@ async def wired_app(
 ) -> AsyncIterator[WiredApp]:
     """Yield the application for settings that `refuse_unsafe` has accepted, and close its connections at the end.
 
-    `transport` replaces the network to Contit (the embedded sandbox), and `sessions` our MCP server. A CA file or a
-    seal key that cannot be used raises a ConfigurationError.
+    `transport` replaces the network to Contit (the embedded sandbox), and `sessions` our MCP server. A seal key
+    that cannot be used, in mode `jwt` also a CA file, raises a ConfigurationError.
     """
     location = settings.store_location()
     metrics = Metrics()
@@ -242,30 +243,32 @@ class Requests:
         """Serve one request."""
         began = anyio.current_time()
         status, size = 0, 0
-        path = scope["path"].removeprefix(scope.get("root_path", ""))  # as below the path of a mount
+        path = scope["path"].removeprefix(scope.get("root_path", ""))  # relative to a mount
         path = "/mcp" if path == "/mcp/" else path if path in KNOWN_PATHS else "other"
         method = scope["method"] if scope["method"] in _METHODS else "other"
         state = request_state(scope)
+        request = anyio.CancelScope()
 
         async def watch(message: Message) -> None:
             nonlocal status, size
             status = message.get("status", status)
             size += len(message.get("body", b""))
-            with anyio.move_on_after(self.send_seconds) as sending:
+            request.deadline = anyio.current_time() + self.send_seconds
+            try:
                 await send(message)  # waits until the client has read enough of what was sent before
-            if sending.cancelled_caught:
-                state.refusal = "slow_reader"
-                request.cancel()
-                await anyio.sleep_forever()
+            finally:
+                request.deadline = math.inf
 
         # The parser takes the chunks and ignores the length. A proxy that does the opposite would see another request
         # in the rest of this one, so the connection ends here (RFC 9112, 6.1).
         two_lengths = {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}
         with _traced(scope, method, path) as span:
             try:
-                with anyio.CancelScope() as request:
+                with request:
                     await (_TWO_LENGTHS if two_lengths else self._app)(scope, receive, watch)
             finally:
+                if request.cancel_called:
+                    state.refusal = "slow_reader"
                 span.set_attribute("http.response.status_code", status)
                 ids = span.get_span_context()
                 if state.call_span is not None and state.call_span.trace_id != ids.trace_id:
@@ -274,19 +277,21 @@ class Requests:
                 self._count(path, status, state.refusal)
                 served = status < 400 and state.refusal is None
                 is_dull = path in PROBES or state.call_span is not None  # a call has a line of its own
-                log.log(
-                    logging.DEBUG if served and is_dull else logging.INFO,
-                    "http.request",
-                    method=method,
-                    path=path,
-                    status=status,
-                    seconds=round(anyio.current_time() - began, 3),
-                    bytes=size,
-                    refused=state.refusal,
-                    caller=state.caller.principal if state.caller is not None else None,
-                    client=(scope.get("client") or [None])[0],
-                    trace_id=trace.format_trace_id(ids.trace_id) if ids.is_valid else None,
-                )
+                level = logging.DEBUG if served and is_dull else logging.INFO
+                if log.isEnabledFor(level):
+                    log.log(
+                        level,
+                        "http.request",
+                        method=method,
+                        path=path,
+                        status=status,
+                        seconds=round(anyio.current_time() - began, 3),
+                        bytes=size,
+                        refused=state.refusal,
+                        caller=state.caller.principal if state.caller is not None else None,
+                        client=(scope.get("client") or [None])[0],
+                        trace_id=trace.format_trace_id(ids.trace_id) if ids.is_valid else None,
+                    )
 
 
 @contextmanager
@@ -295,17 +300,14 @@ def _traced(scope: Scope, method: str, path: str) -> Iterator[trace.Span]:
     if path in PROBES:
         yield trace.INVALID_SPAN
         return
-    with _tracer.start_as_current_span(
+    span = _tracer.start_span(
         f"{method} {path}",
         context=propagate.extract(Headers(scope=scope)),
         kind=trace.SpanKind.SERVER,
         attributes={"http.request.method": method, "url.path": path},
-        record_exception=False,
-        set_status_on_exception=False,
-    ) as span:
-        if span.get_span_context().is_valid:
-            yield span
-            return
+    )
+    if not span.get_span_context().is_valid:
         ids = trace.SpanContext(secrets.randbits(127) + 1, secrets.randbits(63) + 1, is_remote=False)
-        with trace.use_span(trace.NonRecordingSpan(ids), record_exception=False) as unrecorded:
-            yield unrecorded
+        span = trace.NonRecordingSpan(ids)
+    with trace.use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
+        yield span

@@ -1,4 +1,8 @@
-"""Authentication over HTTP: each of the four modes turns headers into a caller or a refusal."""
+"""Authentication over HTTP: each of the four modes turns headers into a caller or a refusal.
+
+A further mode is a value of `auth` in config/settings.py, a function here, and a case in `_identification` (app.py).
+`Services.tenant` chooses the credential for Contit and the owner; `refuse_unsafe` (serve.py) checks the settings.
+"""
 
 import hmac
 from collections.abc import Callable, Mapping
@@ -56,7 +60,7 @@ def token_of(current: Callable[[], Mapping[str, str]]) -> Identify:
         try:
             tokens = current()
         except ConfigurationError as error:
-            # Someone edits the file, or it is broken. The tokens from before may have been withdrawn.
+            # The file is being edited or is broken. The earlier tokens are not used: they may have been withdrawn.
             log.error("tokens.unusable", problem=error.message, hint=error.hint)  # noqa: TRY400 - a traceback adds nothing
             message = "This server's tokens cannot be read at the moment."
             return Refusal(503, "tokens_unusable", message, {"Retry-After": "10"})
@@ -87,7 +91,7 @@ def issuer_client(settings: Settings) -> httpx.AsyncClient:
 
 
 def metadata_routes(settings: Settings) -> list[Route]:
-    """Return where clients learn how to get a token (RFC 9728), for mode `jwt`."""
+    """Return the routes where clients learn how to get a token (RFC 9728), for mode `jwt`."""
     resource, issuer = _as_written(settings.public_url), _as_written(settings.jwt_issuer)
     scopes = settings.scopes_to_request()
     [route] = create_protected_resource_routes(resource, [issuer], scopes, resource_name="Contit Assistant")
@@ -109,7 +113,7 @@ class JwtTokens:
         self._header = settings.jwt_header
 
     async def __call__(self, headers: Headers) -> Caller | Refusal:
-        """Return who sends a token, or a challenge that tells a client what to do next."""
+        """Return the caller of a token, or a refusal that tells the client what to do next."""
         token = self._token(headers)
         if token is None:
             return self._challenge(f"Send an access token of this server's issuer in the header {self._header}.")
@@ -148,7 +152,7 @@ class JwtTokens:
         )
         if str(claims["iss"]).removesuffix("/") != self._issuer:
             raise jwt.InvalidIssuerError
-        if not claims["sub"].strip() or not claims["sub"].isprintable():  # half a character is not printable
+        if not claims["sub"].strip() or not claims["sub"].isprintable():  # a lone surrogate is not printable
             raise InvalidSubjectError
         _require_access_token_claims(claims)
         return claims

@@ -1,7 +1,7 @@
-"""The application inside another one: it starts with its first request, and drains when its host is told to stop.
+"""The application inside an outer one: it starts with its first request, and drains at a signal.
 
 Starlette runs no lifespan of an application that is mounted, and servers tell an application of their end only after
-its last response. So the first request starts a task that holds what the requests share, and signals are watched.
+its last response. So the first request starts a task, which keeps open what the requests share and watches signals.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from contit_mcp.http.serve import first_signal, is_loopback, refuse_unsafe
 from contit_mcp.server.context import AppContext
 
 _STRANGER = Refusal(
-    403, "no_loopback", "Without authentication this server answers this machine alone; set auth, or allowed_hosts."
+    403, "no_loopback", "Without authentication this server answers this machine alone; its operator can set auth."
 )
 
 
@@ -40,7 +40,7 @@ class EmbeddedApp:
         elif scope["type"] != "http":
             await WebSocketClose()(scope, receive, send)
         elif self._settings.auth == "none" and client is not None and not is_loopback(client[0]):
-            # The host may listen on every address, and all machines would see the same runs.
+            # The outer application may listen on every address, and all machines would see the same runs.
             await _STRANGER(scope, receive, send)
         else:
             app = await self._started()
@@ -54,7 +54,7 @@ class EmbeddedApp:
         return (await asyncio.shield(self._opened)).app
 
     async def _run(self, opened: "asyncio.Future[WiredApp]") -> None:
-        # Where the host has no handler, or this is not the main thread, no signal is watched.
+        # Without a handler of the outer application, or off the main thread, no signal is watched.
         main = threading.current_thread() is threading.main_thread()
         ends = [number for number in (signal.SIGTERM, signal.SIGINT) if main and callable(signal.getsignal(number))]
         try:
@@ -64,7 +64,7 @@ class EmbeddedApp:
                     opened.set_result(wired)
                     cause = await stopping
                 await wired.drain(cause)
-                # The host is told after the drain: sse-starlette, for one, cuts streams as soon as it is.
+                # The outer application gets the signal after the drain: sse-starlette, for one, cuts streams at once.
                 signal.raise_signal(cause)
                 await asyncio.Event().wait()
         except Exception as error:

@@ -1,7 +1,9 @@
-"""Refuse what should not reach the tools, in the order of cost.
+"""Refuse what should not reach the tools, cheap checks first.
 
-Host and Origin come first: they protect local servers against web pages (DNS rebinding, cross-site requests). Then
-follow the caller; the other headers; the body within limits, parsed once; the limits of the caller.
+The order: Host and Origin, which protect local servers against web pages (DNS rebinding, cross-site requests); the
+caller (auth.py); method and headers; the size and speed of the body; a drain; the limits of the process and of the
+caller; the JSON, the message and the protocol version, last, so that a broken message counts against the limits.
+app.py has refused two lengths of one body and unknown paths before.
 """
 
 import re
@@ -30,8 +32,8 @@ from contit_mcp.server.context import Caller, request_state
 from contit_mcp.server.tenancy import owner_of_credential
 
 MOST_BRACKETS = 40_000  # lists and objects in a body; the longest prompt is 32,000 characters, which may be brackets
-DISCARD_SECONDS, DISCARD_BYTES = 3.0, 16 * 1_048_576  # of the rest of a refused request; see `Refusal`
-DRAIN_SECONDS = 3.3  # for calls in flight to return their handles: their waits end at once, a start within 2 s
+DISCARD_SECONDS, DISCARD_BYTES = 3.0, 16 * 1_048_576  # what is read of the rest of a refused request; see `Refusal`
+DRAIN_SECONDS = 3.3  # for calls in flight to return their ids: waits end at once, a question on its way within 3 s
 POLLS = ("tasks/get", "tasks/update", "tasks/cancel")
 
 LOOPBACK_HOSTS = ("localhost", "localhost:*", "127.0.0.1", "127.0.0.1:*", "[::1]", "[::1]:*")
@@ -44,10 +46,10 @@ _JSON = TypeAdapter[Any](Any)
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a request is not served: an ASGI application that says so."""
+    """The reason why a request is not served, as an ASGI application that answers with it."""
 
     status: int
-    reason: str  # one word for logs and metrics
+    reason: str  # a short name, for logs, metrics and clients
     message: str
     headers: dict[str, str] = field(default_factory=dict)
     code: int | None = None  # of the JSON-RPC error; by default that of a bad request, or of a server that is busy
@@ -86,9 +88,9 @@ async def _discard(scope: Scope, receive: Receive) -> bool:
 
 Identify = Callable[[Headers], Awaitable[Caller | Refusal]]
 
-_DRAINING = Refusal(503, "draining", "This server shuts down; ask again.", {"Connection": "close", "Retry-After": "1"})
+_DRAINING = Refusal(503, "draining", "This server is stopping; ask again.", {"Connection": "close", "Retry-After": "1"})
 _CUT_OFF = Refusal(
-    500, "cut_off", "This server shuts down; the run may have been started. Repeat the question to get its answer."
+    500, "cut_off", "This server is stopping; the run may have been started. Repeat the question to get its answer."
 )
 
 
@@ -109,8 +111,8 @@ class Guard:
         self._hosts = hosts or (LOOPBACK_HOSTS if local else None)  # None allows any
         self._origins = origins or (LOOPBACK_ORIGINS if local else ())
         self._with_cors = CORSMiddleware(  # it answers preflights, which carry no credential
-            self._identified,
-            allow_origin_regex=".*",  # `_page_refusal` has refused others
+            self._identify_and_serve,
+            allow_origin_regex=".*",  # `_page_refusal` has refused other origins
             allow_methods=["POST"],
             allow_headers=[
                 "Authorization", "Content-Type", "X-Api-Key", "Mcp-Protocol-Version", "Mcp-Session-Id", "Mcp-Method",
@@ -130,7 +132,7 @@ class Guard:
         return self._calls.total()
 
     async def drain(self) -> None:
-        """Take no new requests; wait for those that are being served, then end them."""
+        """Refuse new requests; wait for those that are being served, and end those that take too long."""
         self.draining = True
         with anyio.move_on_after(DRAIN_SECONDS):
             while self.under_way:
@@ -153,7 +155,8 @@ class Guard:
             return Refusal(403, "cross_site", "Web pages may not call this server without an Origin header.")
         return None
 
-    async def _identified(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _identify_and_serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check all but Host and Origin, in the order of this module's docstring, and serve the request."""
         request = Request(scope, receive)
         found = await self._identify(request.headers)
         if isinstance(found, Refusal):
@@ -181,14 +184,14 @@ class Guard:
         largest = self._settings.max_body_bytes
         too_large = Refusal(413, "large_body", f"The request is larger than {largest} bytes.")
         length = request.headers.get("content-length", "0")
-        if not length.isdecimal() or int(length[:20]) > largest:  # no server need have checked it
+        if not length.isdecimal() or int(length[:20]) > largest:  # an ASGI server need not have checked it
             return too_large
         with anyio.move_on_after(self.body_seconds):
             async for chunk in request.stream():
                 if len(body) + len(chunk) > largest:
                     return too_large
                 if self._body_bytes + len(chunk) > self.body_budget:
-                    return Refusal(503, "overloaded", "This server holds all it can.", {"Retry-After": "2"})
+                    return Refusal(503, "overloaded", "This server is full; try again.", {"Retry-After": "2"})
                 body += chunk
                 self._body_bytes += len(chunk)
             return None
@@ -197,6 +200,7 @@ class Guard:
     async def _serve(
         self, message: dict[str, Any], problem: Refusal | None, scope: Scope, receive: Receive, send: Send
     ) -> Refusal | None:
+        """Serve the request, unless a drain, a limit, or the `problem` of its message is a reason to refuse it."""
         who = request_state(scope).caller or Caller()
         caller = who.principal or "everyone"
         if who.credential is not None:
@@ -252,7 +256,7 @@ class Guard:
         if began:  # the client sees the end of a stream instead of a broken connection
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             return None
-        # A run may exist for a call that has reached its tool. A proxy may send a 503 to another replica.
+        # A proxy may repeat a request that got a 503. A call that has reached its tool may have a run: it gets a 500.
         return _DRAINING if state.call_span is None else _CUT_OFF
 
 
@@ -271,13 +275,13 @@ def _header_refusal(request: Request) -> Refusal | None:
     kinds = headers.getlist("content-type")
     if len(kinds) != 1 or kinds[0].partition(";")[0].strip().lower() != "application/json":
         return Refusal(415, "no_json", "Send JSON with the header Content-Type: application/json")
-    if not all(check_accept_headers(request)):  # the SDK's own refusal is no JSON-RPC error in the newer era
+    if not all(check_accept_headers(request)):  # the SDK's own refusal is no JSON-RPC error from 2026-07-28 on
         return Refusal(406, "not_acceptable", "Send the header Accept: application/json, text/event-stream")
     return None
 
 
 def _version_refusal(request: Request) -> Refusal | None:
-    """Return the SDK's rejection of an unknown protocol version, which would otherwise follow its other complaints."""
+    """Return the SDK's rejection of an unknown protocol version; the SDK itself reports other errors first."""
     version = request.headers.get(MCP_PROTOCOL_VERSION_HEADER, HANDSHAKE_PROTOCOL_VERSIONS[-1])[:40]
     found = None if version in HANDSHAKE_PROTOCOL_VERSIONS else unsupported_protocol_version_rejection(version)
     if found is None:
@@ -286,7 +290,7 @@ def _version_refusal(request: Request) -> Refusal | None:
 
 
 def _parse(body: bytes) -> tuple[dict[str, Any], Refusal | None]:
-    """Return what is needed of a JSON-RPC message; of any other body what is known of them, and why it is refused."""
+    """Return the members of a JSON-RPC message that are needed here, and why the body is refused, if it is."""
     if body.count(b"[") + body.count(b"{") > MOST_BRACKETS:
         return {}, Refusal(400, "large_json", f"The JSON has more than {MOST_BRACKETS} lists and objects.")
     try:

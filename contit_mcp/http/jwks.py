@@ -22,10 +22,10 @@ from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)
 
-FRESH_SECONDS = 300.0  # younger keys are used without a question; older ones too, while new ones are fetched
+FRESH_SECONDS = 300.0  # younger keys are used as they are; older ones too, while new ones are fetched
 MAX_AGE_SECONDS = 3_600.0  # a withdrawn key is refused by then, even if the issuer cannot be reached
 RETRY_SECONDS = 10  # between fetches while they fail
-REFETCH_BURST, REFETCH_SECONDS = 5, 10.0  # anyone can name unknown keys: fetches at once, and seconds until one more
+REFETCH_BURST, REFETCH_SECONDS = 5, 10.0  # fetches for unknown key ids: in a burst, and seconds until one more
 DOCUMENT_SECONDS, FETCH_SECONDS = 4.0, 10.0  # for one document, and for a whole fetch of up to four
 LARGEST_DOCUMENT = 262_144  # bytes; the client that fetches is built with this limit
 
@@ -37,13 +37,13 @@ ALGORITHMS = {
 """By type of key (RFC 7518, 3.1; RFC 8037, 3.1; RFC 9864, 2.2). Shared secrets verify nothing."""
 
 for _curve in ("Ed25519", "Ed448"):  # newer names of EdDSA
-    with contextlib.suppress(ValueError):  # PyJWT knows it
+    with contextlib.suppress(ValueError):  # a PyJWT that knows the name already
         jwt.register_algorithm(_curve, OKPAlgorithm())
 
 _DOCUMENT = TypeAdapter(dict[str, Any])
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
 
-# What a fetch raises if the issuer cannot be reached or sends something else than its metadata and keys
+# What a fetch raises if the issuer cannot be reached or sends something other than its metadata and keys
 FAILURES = (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError, LookupError, TypeError)
 
 
@@ -52,7 +52,7 @@ class KeysUnavailableError(Exception):
 
 
 class IssuerKeys:
-    """The cached keys of one issuer. Without `jwks_url` they are where the issuer's metadata says."""
+    """The cached keys of one issuer. Without `jwks_url` they are at the address in its metadata."""
 
     def __init__(self, issuer: str, http: httpx.AsyncClient, *, jwks_url: str | None = None) -> None:
         self._issuer = issuer.removesuffix("/")
@@ -67,7 +67,7 @@ class IssuerKeys:
     async def key(self, key_id: str, algorithm: str) -> Any:
         """Return the key with this id for this algorithm: a known one at once until it reaches its maximum age.
 
-        It is None if the issuer has no such key, and a KeysUnavailableError if the issuer cannot be asked.
+        Return None if the issuer has no such key; raise KeysUnavailableError if the issuer cannot be asked.
         """
         wanted = key_id, algorithm
         known = wanted in self._keys and self._age() <= MAX_AGE_SECONDS

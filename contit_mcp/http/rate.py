@@ -32,22 +32,22 @@ class RequestRate:
     async def seconds_to_wait(self, caller: str, *, poll: bool = False) -> int | None:
         """Count one request, unless it is over the limit; return None, or the seconds until there is room for it."""
         limit = self._per_minute * (POLLS_PER_REQUEST if poll else 1)
-        minute, second = divmod(self._now(), _MINUTE)
+        minute, elapsed = divmod(self._now(), _MINUTE)
         kind = "polls" if poll else "requests"
         name, before = (f"contit-mcp-limits:{{{kind}:{caller}}}:{int(each)}" for each in (minute, minute - 1))
         seconds = None
         if self._redis is not None and time.monotonic() >= self._redis_again_at:
-            seconds = await self._count_in_redis(self._redis, name, before, limit, second)
+            seconds = await self._count_in_redis(self._redis, name, before, limit, elapsed)
         if seconds is None:
             count = self._counts.get(name, 0)
-            seconds = seconds_until_room(limit, self._counts.get(before, 0), count, second)
+            seconds = seconds_until_room(limit, self._counts.get(before, 0), count, elapsed)
             if seconds <= 0:
                 if name not in self._counts and len(self._counts) >= MOST_CALLERS:
                     del self._counts[next(iter(self._counts))]
                 self._counts[name] = count + 1
         return math.ceil(seconds) if seconds > 0 else None
 
-    async def _count_in_redis(self, redis: "Redis", name: str, before: str, limit: int, second: float) -> float | None:
+    async def _count_in_redis(self, redis: "Redis", name: str, before: str, limit: int, elapsed: float) -> float | None:
         from redis.exceptions import ReadOnlyError, RedisError  # noqa: PLC0415 - optional
 
         began = time.monotonic()
@@ -57,7 +57,7 @@ class RequestRate:
                 pipe.expire(name, 2 * _MINUTE)
                 pipe.get(before)
                 count, _, earlier = await pipe.execute()
-            seconds = seconds_until_room(limit, int(earlier or 0), count - 1, second)
+            seconds = seconds_until_room(limit, int(earlier or 0), count - 1, elapsed)
             if seconds > 0:
                 await redis.decr(name)
         except (RedisError, OSError) as exc:
@@ -68,22 +68,22 @@ class RequestRate:
                 self.local_only = True
                 log.warning("limits.local_only", error=type(exc).__name__)
             return None
-        if self.local_only and began >= self._redis_again_at:  # not one that began before the failure
+        if self.local_only and began >= self._redis_again_at:  # one that began before the failure proves nothing
             self.local_only = False
             log.warning("limits.shared")
         return seconds
 
 
-def seconds_until_room(limit: int, before: int, count: int, second: float) -> float:
-    """Return when one more request is within the limit; 0 or less for now.
+def seconds_until_room(limit: int, before: int, count: int, elapsed: float) -> float:
+    """Return the seconds until one more request is within the limit; 0 or less if it is now.
 
-    `second` of this minute are over, with `count` requests so far. Those `before`, in the last minute, count in
+    This minute began `elapsed` seconds ago and has `count` requests. The `before` requests of the last minute count in
     proportion to the part of it that the window still covers.
     """
     room = limit - 1 - count
     if room >= 0:
-        return _MINUTE * (1 - room / before) - second if before else 0.0
-    return _MINUTE - second + max(0.0, _MINUTE * (1 - (limit - 1) / count))
+        return _MINUTE * (1 - room / before) - elapsed if before else 0.0
+    return _MINUTE - elapsed + max(0.0, _MINUTE * (1 - (limit - 1) / count))
 
 
 def _connect(url: str) -> "Redis":

@@ -20,14 +20,14 @@ from starlette.types import ASGIApp
 from contit_mcp.config.settings import Settings, split_list
 from contit_mcp.errors import ConfigurationError
 from contit_mcp.http.app import SEND_SECONDS, WiredApp, operator_routes, wired_app
-from contit_mcp.server.services import BY_NAME, configured_credential
+from contit_mcp.server.services import NAMED_MODES, configured_credential
 from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)
 
-REFUSING_SECONDS = 0.2  # for requests that a proxy has sent on a connection that is open: a closed one would lose them
+REFUSING_SECONDS = 0.2  # in which requests that are on their way are refused; closed connections would lose them
 CLOSING_SECONDS = 1  # for clients to read what was sent, before their connections are closed
-EXIT_SECONDS = 4.8  # from the signal to the end of the process in any case: a store that hangs may delay it
+EXIT_SECONDS = 4.8  # from the signal to the end of the process, even if a store hangs
 BACKLOG = 2_048  # limit for connections that the system has accepted and this process has not
 HEAD_BYTES = 65_536  # limit for a request's target and headers together
 
@@ -61,7 +61,7 @@ def refuse_unsafe(settings: Settings, *, sandbox: bool = False) -> None:
             "Set it: clients learn from this server where to get a token for it.",
         ),
         (
-            (shared or auth in BY_NAME) and not settings.seal_keys(),
+            (shared or auth in NAMED_MODES) and not settings.seal_keys(),
             f"{sealing} needs a seal key, which all replicas share, so that each can open the others' handles.",
             "Set CONTIT_MCP_SEAL_KEY, the same on all replicas, made with: openssl rand -hex 32",
         ),
@@ -79,7 +79,7 @@ def refuse_unsafe(settings: Settings, *, sandbox: bool = False) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether an address to listen on is reached from this machine alone. Any name but one can mean anything."""
+    """Return whether an address to listen on is reached from this machine alone. Of names, only `localhost` is."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -89,12 +89,12 @@ def is_loopback(host: str) -> bool:
 class Listener(uvicorn.Server):
     """A uvicorn server that leaves signals alone: uvicorn would raise them again and end with their number.
 
-    sse-starlette hooks uvicorn's handler of signals to cut event streams short. It never runs here.
+    sse-starlette hooks uvicorn's handler of signals to cut event streams short. That handler never runs here.
     """
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
+        """Leave all signals to `first_signal`."""
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -124,7 +124,7 @@ class Listener(uvicorn.Server):
 
 
 def _accepted(listening: socket.socket) -> list[socket.socket]:
-    """Accept what waits, as far as there are file descriptors for it, and close the listening socket."""
+    """Return the connections that wait, as far as file descriptors suffice, and close the listening socket."""
     accepted: list[socket.socket] = []
     with listening, suppress(OSError):
         while len(accepted) < BACKLOG:
@@ -136,7 +136,7 @@ def _accepted(listening: socket.socket) -> list[socket.socket]:
 def first_signal(
     *numbers: signal.Signals, exit_seconds: float | None = None
 ) -> Iterator["asyncio.Future[signal.Signals]"]:
-    """Yield the first of these signals. With it the handlers from before are back, and a second signal reaches them.
+    """Yield a future of the first of these signals. When it comes, the handlers from before are back.
 
     The process ends with code 0 after `exit_seconds`, also if the event loop is too busy to notice the signal.
     """
@@ -176,8 +176,12 @@ async def serve_http(
 
 
 async def listen(wired: WiredApp, settings: Settings) -> None:
-    """Serve an application until SIGTERM, SIGINT or SIGHUP, then drain; raise a ConfigurationError if it cannot."""
-    logging.getLogger("uvicorn.error").addFilter(_is_no_cut_response)
+    """Serve an application until SIGTERM, SIGINT or SIGHUP, then drain; raise a ConfigurationError if it cannot.
+
+    A drain: `/readyz` is 503, new calls are refused, and calls in flight return their ids (`WiredApp.drain`). Then
+    `Listener` stops listening, refuses what is on its way, and closes the connections. All within EXIT_SECONDS.
+    """
+    logging.getLogger("uvicorn.error").addFilter(_is_unexpected)
     apps = [(wired.app, settings.port)]
     if settings.metrics_port is not None:
         apps.append((Router(operator_routes(wired.readiness, wired.metrics)), settings.metrics_port))
@@ -187,9 +191,9 @@ async def listen(wired: WiredApp, settings: Settings) -> None:
     # A signal that is ignored stays ignored: `nohup` asks for that.
     ends = [number for number in ends if signal.getsignal(number) is not signal.SIG_IGN]
     with first_signal(*ends, exit_seconds=EXIT_SECONDS) as stopping:
-        async with anyio.create_task_group() as tasks:
+        async with anyio.create_task_group() as group:
             for listener, bound in zip(listeners, sockets, strict=True):
-                tasks.start_soon(listener.serve, [bound])
+                group.start_soon(listener.serve, [bound])
             while not all(listener.started for listener in listeners):
                 await anyio.sleep(0.01)
             wired.readiness.serving = True
@@ -202,8 +206,8 @@ async def listen(wired: WiredApp, settings: Settings) -> None:
     log.info("server.stopped")
 
 
-def _is_no_cut_response(record: logging.LogRecord) -> bool:
-    """Return whether a record is not about a response that was cut: of a slow reader, or at the end of a drain."""
+def _is_unexpected(record: logging.LogRecord) -> bool:
+    """Return False for a record about a response that we cut: of a slow reader, or at the end of a drain."""
     if record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError):
         return False
     return not str(record.msg).startswith(("ASGI callable returned without", "Cancel %s running task"))
@@ -219,7 +223,7 @@ def _bind(host: str, port: int) -> socket.socket:
             hint="Choose another with --port, or CONTIT_MCP_HOST and CONTIT_MCP_PORT.",
         ) from exc
     if hasattr(socket, "TCP_USER_TIMEOUT"):
-        # `Requests` ends the request of a client that does not read; its connections inherit this, which closes them.
+        # `Requests` ends the request of a slow reader. Connections inherit this option, which closes them.
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(SEND_SECONDS * 1_000))
     return bound
 

@@ -1,1 +1,1 @@
-"""What is remembered of a run, behind one protocol."""
+"""The record of a run, the rule that decides a claim, and the stores."""

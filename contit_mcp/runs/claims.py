@@ -1,21 +1,21 @@
-"""May this question start a run? One pure rule for every store; a store makes reading and writing atomic."""
+"""Whether a question may start a run: one pure rule for every store, which applies it in one atomic step."""
 
 from dataclasses import dataclass, replace
 
 from contit_mcp.runs.record import Delivery, Phase, Question, RunRecord
 
-# How long a process may be silent before another one polls in its place. More than the age at which a lease is renewed
-# and the longest pause between two polls together (4 + 5.5 s). Where backoff makes pauses longer, both may poll.
+# How long a process may be silent before another one polls in its place. It is longer than the age at which a lease is
+# renewed plus the longest pause between two polls (4 + 5.5 s). If backoff makes pauses longer, both may poll.
 POLL_LEASE_SECONDS = 10.0
 RENEW_SECONDS = 4.0  # how old a lease is when it is renewed
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What became of a question, and the run that decides it.
+    """The result of a claim, and the run that it is about.
 
-    If `interrupted`, a process died while it was sending the same question. Whether Contit accepted that start cannot
-    be known: there is no idempotency key.
+    If `interrupted`, an earlier start of the same question did not get its ids stored: the process died, or got no
+    usable response. Contit may run the question twice: there is no idempotency key.
     """
 
     record: RunRecord
@@ -27,7 +27,7 @@ class Granted(Claim):
 
 
 class Deduplicated(Claim):
-    """The same question is in flight, or its answer is still owed: this is its run."""
+    """The same question has a run already: one in flight, or one whose answer is to be returned."""
 
 
 class Busy(Claim):
@@ -35,17 +35,18 @@ class Busy(Claim):
 
 
 def decide(intent: RunRecord, latest: RunRecord | None, *, now: float) -> Claim:
-    """Return a store's answer to a claim; the record in a grant is what the store keeps.
+    """Return the result of a claim. The store keeps the record of a grant.
 
     `latest` is the newest run in the question's slot (`slot_of`).
     """
     if latest is None:
         return Granted(intent)
     if latest.key == intent.key:
-        return Granted(latest)  # granted before, and the store's answer was lost on its way
+        return Granted(latest)  # granted before, and the store's response was lost on its way
     if found := existing_run(intent.question, latest, now=now):
         return found
-    # The order of runs on a thread must not depend on whose clock is ahead. A float of the epoch can tell this apart.
+    # The newest run of a slot must be the last one claimed, even if another process's clock is ahead. A float of
+    # seconds since the epoch can represent this difference.
     asked_at = max(intent.asked_at, latest.asked_at + 1e-4)
     interrupted = start_died(latest, now) and latest.question.prompt_hash == intent.question.prompt_hash
     return Granted(replace(intent, asked_at=asked_at), interrupted)
@@ -58,19 +59,19 @@ def existing_run(question: Question, latest: RunRecord, *, now: float) -> Claim 
     same = latest.question.prompt_hash == question.prompt_hash
     if not latest.ended:
         return Deduplicated(latest) if same else Busy(latest)
-    again = question.thread_id is None and latest.replay_until is not None and now <= latest.replay_until
-    is_due = latest.answer is not None and (latest.delivery is Delivery.OWED or again)
-    return Deduplicated(latest) if same and is_due else None
+    may_replay = question.thread_id is None and latest.replay_until is not None and now <= latest.replay_until
+    is_wanted = latest.answer is not None and (latest.delivery is Delivery.OWED or may_replay)
+    return Deduplicated(latest) if same and is_wanted else None
 
 
 def start_died(latest: RunRecord, now: float) -> bool:
-    """Whether it is a start whose process died, or gave up, before the ids were stored."""
+    """Whether the run is a start whose process died, or gave up, before the ids were stored."""
     return latest.phase is Phase.STARTING and not latest.leased(now)
 
 
 Slot = tuple[str, str, str]
-"""An owner, and a thread (`thread_id`) or the prompt that began a conversation (`opening`): its newest run decides.
-One run alone is in the slot of its `key`."""
+"""Owner, kind, value. The runs on a thread share a slot of kind `thread_id`, those that began a thread with the same
+prompt one of kind `opening`. The newest run in a slot decides a claim. A slot of kind `key` has one run alone."""
 
 
 def slots_of(record: RunRecord) -> list[Slot]:
@@ -82,12 +83,12 @@ def slots_of(record: RunRecord) -> list[Slot]:
 
 
 def slot_of(question: Question) -> Slot:
-    """Return the slot of the run that may keep this question from starting."""
+    """Return the slot whose newest run may keep this question from starting."""
     if question.thread_id is None:
         return question.owner, "opening", question.prompt_hash
     return question.owner, "thread_id", question.thread_id
 
 
 def key_slot(record: RunRecord) -> Slot:
-    """Return the slot of one run."""
+    """Return the slot that has this run alone."""
     return record.question.owner, "key", record.key

@@ -1,8 +1,8 @@
 """A circuit breaker: while a store cannot be used, runs are kept in memory. No ask fails because of a store.
 
-Memory has a copy of each run that this process uses, so that in an outage too this process starts no second run on a
-thread, and the ids of its runs keep working in it. A run that changed in the outage is stored again when it is next
-used. Until then other replicas do not know of it, and may start the same question again.
+Memory has a copy of each run that this process uses. So in an outage this process starts no second run on a thread, and
+the ids of its runs keep working in it. A run that changed in the outage is stored at its next change, or when its
+question is asked again. Until then other replicas do not know of the change, and may start the same question again.
 """
 
 import math
@@ -24,16 +24,16 @@ T = TypeVar("T")
 log = get_logger(__name__)
 
 OPERATION_SECONDS = 2.0  # what one operation may take; a healthy store takes milliseconds
-PAUSE_SECONDS = 3.0  # how long a store that failed is left alone: a try may cost its caller two seconds
-SLOW_SECONDS = 0.25  # what makes an operation slow
-# How many operations in a row, for how long, must have the other speed before a store counts as slow, or as fast
-# again. A pause of this process makes several operations slow at one moment.
+PAUSE_SECONDS = 3.0  # how long a store that failed is not used: a try may cost its caller two seconds
+SLOW_SECONDS = 0.25  # from this duration on, an operation is slow
+# A store counts as slow after this many slow operations in a row over at least this time, and likewise as fast again.
+# The time is required because a pause of this process makes several operations slow at one moment.
 SPEED_ROW, SPEED_SECONDS = 5, 1.0
-_AT_ONCE = 30  # operations that a store works on; further ones wait, and their wait is not the store's fault
+_AT_ONCE = 30  # operations of the store at a time; the wait of further ones does not count as the store's
 
 
 class FallbackRunStore(RunStore):
-    """A `RunStore` that never fails, of one that may fail and a fallback with the same clock."""
+    """A `RunStore` that never fails: it uses `store`, and `memory` while that fails. They have the same clock."""
 
     def __init__(self, store: RunStore, memory: MemoryRunStore, *, listener: Listener = NULL_LISTENER) -> None:
         super().__init__(None, store.now)
@@ -43,12 +43,12 @@ class FallbackRunStore(RunStore):
         self._usable = True
         self._retry_at = -math.inf  # on the event loop's clock
         self._slow = False
-        self._other_speed = 0  # operations in a row that were not as `_slow` says
+        self._other_speed = 0  # operations in a row that were fast while `_slow`, or slow while not
         self._other_since = 0.0
-        self._turns = anyio.Semaphore(_AT_ONCE, fast_acquire=True)  # the operation yields anyway
+        self._turns = anyio.Semaphore(_AT_ONCE, fast_acquire=True)  # no checkpoint: the operation has one
 
     async def claim(self, intent: RunRecord) -> Claim:
-        """Keep the intent to start, or return the run that keeps it from starting."""
+        """Keep the intent, or return the run that prevents the start."""
         try:
             known = self._memory.newest(slot_of(intent.question))
             if known is not None and existing_run(intent.question, known, now=self.now()):
@@ -57,7 +57,7 @@ class FallbackRunStore(RunStore):
         except StoreError:
             return await self._memory.claim(intent)
         if isinstance(claim, Granted):
-            here = await self._memory.claim(claim.record)  # it may know of a start that died in an outage
+            here = await self._memory.claim(claim.record)  # memory may know of a start that died in an outage
             self._memory.keep(claim.record)
             return replace(claim, interrupted=claim.interrupted or here.interrupted)
         self._copy(claim.record)
@@ -71,7 +71,7 @@ class FallbackRunStore(RunStore):
             return await self._memory.change(record, transition)
 
     async def release(self, intent: RunRecord) -> None:
-        """Forget an intent that was not started. If the store is away, its lease ends there by itself."""
+        """Forget an intent that was not started. While the store cannot be used, the intent's lease there expires."""
         await self._memory.release(intent)
         await self._use_if_possible("release", lambda: self._store.release(intent))
 
@@ -79,13 +79,13 @@ class FallbackRunStore(RunStore):
         """Return the run with these ids, or the newest one on the thread whose ids are known."""
         here = await self._memory.find(owner, thread_id, run_id)
         if run_id is not None and here is not None and (here.answer is not None or here.failure is not None):
-            return here  # an end does not change
+            return here  # the end of a run does not change
         there = await self._use_if_possible("find", lambda: self._store.find(owner, thread_id, run_id))
         known = [run for run in (there and self._copy(there), here) if run is not None]
         return max(known, key=lambda run: run.asked_at, default=None)
 
     async def last_seen(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
-        """Return the run with these ids; one in flight may be as this process last saw it."""
+        """Return the run with these ids; one in flight may be in the state that this process saw last."""
         here = await self._memory.find(owner, thread_id, run_id)
         return here if here is not None and not here.ended else await self.find(owner, thread_id, run_id)
 
@@ -97,7 +97,7 @@ class FallbackRunStore(RunStore):
         return sorted(runs.values(), key=lambda run: run.asked_at, reverse=True)[: max(0, limit)]
 
     async def aclose(self) -> None:
-        """Close files and connections, for a second at most."""
+        """Close files and connections, in at most a second."""
         try:
             with anyio.fail_after(1.0):
                 await self._store.aclose()
@@ -105,7 +105,7 @@ class FallbackRunStore(RunStore):
             log.warning("store.not_closed", reason=type(exc).__name__)
 
     async def _change_in_store(self, record: RunRecord, transition: Transition) -> RunRecord:
-        """Apply the transition to the later of the store's and memory's states; the store may have missed some."""
+        """Apply the transition to the later of the store's and memory's states: the store may have missed changes."""
         here = self._memory.newest(key_slot(record))
         after = await self._use(
             "change", lambda: self._store.change(here or record, lambda run, now: transition(_later(run, here), now))
@@ -113,9 +113,9 @@ class FallbackRunStore(RunStore):
         return self._copy(after)
 
     def _copy(self, record: RunRecord) -> RunRecord:
-        """Keep in memory what the store has, and return it; unless memory is ahead of it: readings can arrive late.
+        """Return the later of the store's state and memory's, since reads can arrive late; keep it in memory.
 
-        Intents of other processes are left out: nothing here would see their release.
+        Intents of other processes are not kept: this process would not see their release.
         """
         here = self._memory.newest(key_slot(record))
         record = _later(record, here)
@@ -133,22 +133,22 @@ class FallbackRunStore(RunStore):
         """Use the store. Raises StoreError if it cannot be used."""
         self._check_open()
         async with self._turns:
-            self._check_open()  # it may have failed while this one waited
+            self._check_open()  # the store may have failed while this operation waited
             is_trial, began = not self._usable, anyio.current_time()
             if is_trial:
-                self._retry_at = began + PAUSE_SECONDS  # one operation at a time tries
+                self._retry_at = began + PAUSE_SECONDS  # only one operation at a time is a trial
             try:
                 with self._listener.store_use(name), anyio.fail_after(OPERATION_SECONDS):
                     result = await operation()
             except (StoreError, TimeoutError) as exc:
-                too_slow = StoreError("The run store is too slow.", hint="Look at its disk or its server.")
+                too_slow = StoreError("The run store is too slow.", hint="Check its disk or its server.")
                 self._failed(error := exc if isinstance(exc, StoreError) else too_slow)
                 raise error from None  # memory is used instead
         seconds = anyio.current_time() - began
         self._note_speed(seconds)
         if is_trial:
             self._retry_at = -math.inf
-        # A slow store fails again and again. Only a fast operation ends the outage: each outage logs two lines.
+        # Only a fast trial ends the outage, which logs two lines: a slow store would fail again soon.
         if is_trial and not self._usable and seconds < SLOW_SECONDS:
             self._usable = True
             log.warning("store.back")
@@ -181,5 +181,5 @@ class FallbackRunStore(RunStore):
 
 
 def _later(stored: RunRecord, here: RunRecord | None) -> RunRecord:
-    """Return the state that is further on: an end and ids stay. Of two alike it is the stored one."""
+    """Return the later state, since an end or ids are never lost. If neither is later, return the stored one."""
     return max(stored, here or stored, key=lambda run: (run.ended, run.run_id is not None))

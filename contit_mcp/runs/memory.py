@@ -1,4 +1,4 @@
-"""Runs kept in this process only, for as long as it lives."""
+"""Runs kept in this process only, as long as it lives."""
 
 import heapq
 import time
@@ -43,7 +43,7 @@ class MemoryRunStore(RunStore):
 
     async def _update(self, slot: Slot, update: Update[T]) -> T:
         now = self.now()
-        if slot[1] != "key":  # a change of one run need not look at all
+        if slot[1] != "key":  # a change of one run need not look at the others
             self._expire(now)
         result, forgotten, kept = update(self.newest(slot), now)
         if forgotten is not None:
@@ -56,7 +56,7 @@ class MemoryRunStore(RunStore):
         """Return the run with these ids, or the newest one on the thread whose ids are known."""
         now = self.now()
         self._expire(now)
-        keys = reversed(self._slots.get((owner, "thread_id", thread_id), ()))  # the one kept last first
+        keys = reversed(self._slots.get((owner, "thread_id", thread_id), ()))  # of two asked at once, the last one kept
         kept = (self._retention.kept(self._records[key], now=now) for key in keys)
         found = (run for run in kept if run and run.run_id and run_id in {None, run.run_id})
         return max(found, key=lambda run: run.asked_at, default=None)
@@ -69,14 +69,14 @@ class MemoryRunStore(RunStore):
         return [replace(run, answer=None) for run in newest]
 
     def newest(self, slot: Slot) -> RunRecord | None:
-        """Return the run in the slot that was asked last; of several at the same moment the one kept last."""
+        """Return the run in the slot that was asked last; of several asked at once, the last one kept."""
         _, kind, value = slot
         keys = [value] if kind == "key" else self._slots.get(slot, ())
         runs = (run for key in reversed(keys) if (run := self._records.get(key)))
         return max(runs, key=lambda run: run.asked_at, default=None)
 
     def keep(self, record: RunRecord) -> None:
-        """Keep the record in place of what is kept of its run."""
+        """Keep the record, in place of an earlier state of its run."""
         record = self._retention.kept(record, now=self.now()) or record
         before = self._records.get(record.key)
         if before is None or slots_of(before) != slots_of(record):
@@ -100,7 +100,7 @@ class MemoryRunStore(RunStore):
                 del self._slots[slot]
 
     def _expire(self, now: float) -> None:
-        """Drop what is too old, and the oldest answers and ended runs beyond the capacity."""
+        """Drop what is too old, and the oldest answers and ended runs that exceed the capacity."""
         while self._answers:
             record = self._records[next(iter(self._answers))]
             is_too_old = record.ended_at is not None and now - record.ended_at > self._retention.answer

@@ -19,7 +19,7 @@ def open_store(location: StoreLocation, *, folder: Path, retention: RetentionPol
 
 
 def bare_store(location: StoreLocation, *, folder: Path, retention: RetentionPolicy | None = None) -> RunStore:
-    """Return a store in a file or on a server without the fallback: it fails if it cannot be used."""
+    """Return a store in a file or on a server, without the fallback: its methods raise `StoreError`."""
     if location.kind == "sqlite":
         from contit_mcp.runs.sqlite import FILE_NAME, SqliteRunStore  # noqa: PLC0415 - start-up time
 

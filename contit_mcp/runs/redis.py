@@ -21,7 +21,7 @@ from contit_mcp.runs.store import MOST_RECENT, RetentionPolicy, RunStore, Update
 T = TypeVar("T")
 _Client = redis.asyncio.Redis | Pipeline
 
-_TIMEOUT_SECONDS = 5.0  # longer than `fallback` waits, which allows for a process that is late itself
+_TIMEOUT_SECONDS = 5.0  # longer than the 2 s of `fallback`: a process that is late itself must not time out here
 _CONNECTIONS = 50  # at once; further operations wait for one
 _NEWEST_KEPT = 20  # runs of a thread that are found by age; older ones are found by their ids
 
@@ -29,8 +29,8 @@ _NEWEST_KEPT = 20  # runs of a thread that are found by age; older ones are foun
 class RedisRunStore(RunStore):
     """A `RunStore` on a Redis server.
 
-    The rules are Python's: what is read is watched, and written only if nothing has changed it meanwhile. Keys of one
-    owner share a hash slot, so that a cluster accepts them too. All keys expire.
+    The rules run in Python: an operation watches (`WATCH`) the keys that it reads, and writes only if none has changed.
+    Keys of one owner share a hash slot, so that a cluster accepts them too. All keys expire.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class RedisRunStore(RunStore):
                 self._put(pipe, kept, now)
             return result
 
-        # Done again until nothing else has changed what it read.
+        # `transaction` repeats it until no watched key has changed.
         return await self._guarded(lambda: self._redis.transaction(work, value_from_callable=True))
 
     async def find(self, owner: str, thread_id: str, run_id: str | None = None) -> RunRecord | None:
@@ -114,15 +114,15 @@ class RedisRunStore(RunStore):
 
     def _put(self, pipe: Pipeline, record: RunRecord, now: float) -> None:
         owner, key = record.question.owner, record.key
-        left = max(1, math.ceil(record.asked_at + self._retention.record - now))
-        pipe.set(_key(owner, "run", key), record.to_json(), ex=left)
+        seconds_left = max(1, math.ceil(record.asked_at + self._retention.record - now))
+        pipe.set(_key(owner, "run", key), record.to_json(), ex=seconds_left)
         if record.answer is not None and record.ended_at is not None:
-            answer_left = math.ceil(record.ended_at + self._retention.answer - now)
-            if answer_left > 0 and self._retention.answer > 0:
-                pipe.set(_key(owner, "answer", key), record.answer, ex=answer_left)
+            answer_seconds_left = math.ceil(record.ended_at + self._retention.answer - now)
+            if answer_seconds_left > 0 and self._retention.answer > 0:
+                pipe.set(_key(owner, "answer", key), record.answer, ex=answer_seconds_left)
         indexes = [(_key(*slot), _NEWEST_KEPT) for slot in slots_of(record)]
         if record.run_id is not None:
-            pipe.set(_key(owner, "ids", *record.ids), key, ex=left)
+            pipe.set(_key(owner, "ids", *record.ids), key, ex=seconds_left)
             indexes.append((_key(owner, "recent"), MOST_RECENT))
         for index, most in indexes:
             pipe.zadd(index, {key: record.asked_at})
@@ -134,13 +134,13 @@ class RedisRunStore(RunStore):
             return await work()
         except (RedisError, OSError) as exc:
             if isinstance(exc, ReadOnlyError):
-                # The server was demoted: its open connections stay with it, new ones reach the new primary. Those in
-                # use are left to the operations that read from them, which get this answer themselves.
+                # The server was demoted to a replica. New connections reach the new primary, so the idle ones are
+                # closed. Those in use are not: their operations get the same error, and then come here themselves.
                 await self._redis.connection_pool.disconnect(inuse_connections=False)
-            # The texts of redis can quote the address, and what was read.
+            # redis-py's texts can quote the address, and what was read.
             raise StoreError(
                 f"The Redis store cannot be used ({type(exc).__name__}).",
-                hint="Check that the server of CONTIT_MCP_STORE is there, takes the password, and has memory left.",
+                hint="Check that the server of CONTIT_MCP_STORE runs, accepts the password, and has memory left.",
             ) from exc
 
 
@@ -152,6 +152,6 @@ def _drop(pipe: Pipeline, record: RunRecord) -> None:
 
 
 def _key(owner: str, *parts: str) -> str:
-    """Return a key. Owners and ids are opaque: they are hashed or quoted. The braces keep an owner's keys together."""
+    """Return a key. Owners and ids are opaque: they are hashed or quoted. The braces mark the hash slot."""
     owner_hash = hashlib.sha256(owner.encode()).hexdigest()[:24]
     return f"contit-mcp:v{SCHEMA_VERSION}:{{{owner_hash}}}:{':'.join(json.dumps(part) for part in parts)}"

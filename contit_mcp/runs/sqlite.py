@@ -1,6 +1,6 @@
 """Runs kept in one SQLite file, shared by all processes of one machine.
 
-Each operation is one short transaction on one connection, in a thread of its own: a slow disk delays nothing else.
+Each operation is one short transaction on one connection, in the store's thread: a slow disk never blocks the loop.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ _NEWEST = "ORDER BY asked_at DESC, key DESC LIMIT ?"
 _APPLICATION_ID = 0x436F6E74  # "Cont" marks the files of this program; another program's file is not touched
 _BUSY_SECONDS = 1.0  # how long another process's transaction is waited for; they take milliseconds
 _KEEP_BROKEN_SECONDS = 86_400.0  # how long a file that was set aside is kept
-_TIDY_SECONDS = 60.0
+_TIDY_SECONDS = 60.0  # between two removals of what is too old
 _MOST_WAITING = 1_000  # operations; behind a disk that hangs they would pile up
 _IDLE_SECONDS = 5.0  # how long the thread waits for an operation before it ends
 _UNUSABLE = (sqlite3.Error, OSError)
@@ -68,7 +68,7 @@ class _NotOursError(sqlite3.DatabaseError):
 
 
 class _DaemonThread(Executor):
-    """Does one piece of work after another. Unlike a pool's thread it keeps no process alive while a disk hangs."""
+    """Does one piece of work after another. Unlike a pool's thread it does not keep a process alive on a hung disk."""
 
     def __init__(self) -> None:
         self._waiting: Queue[Callable[[], None]] = Queue(_MOST_WAITING)
@@ -76,7 +76,7 @@ class _DaemonThread(Executor):
         self._starting_or_ending = threading.Lock()
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """Do the work after all that was given before; raise OSError if that is too much, or no thread can start."""
+        """Do the work after all that waits already. Raise OSError if too much waits, or no thread can be started."""
         outcome: Future[T] = Future()
 
         def work() -> None:
@@ -110,8 +110,8 @@ class _DaemonThread(Executor):
 class SqliteRunStore(RunStore):
     """A `RunStore` in a file, which is created with mode 0600 if it does not exist.
 
-    A broken file is set aside and a new one begun, if it is `expendable`; a file that its user has named may be
-    something else. `executor` must do one piece of work after another; by default it is a daemon thread.
+    A broken file is moved away and a new one begun only if it is `expendable`: a file that the user has named may be
+    another program's. `executor` must do one piece of work after another; by default it is a daemon thread.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class SqliteRunStore(RunStore):
         self._file = file
         self._expendable = expendable
         self._executor = executor or _DaemonThread()
-        # Of the executor alone: a connection that is closed while another thread uses it crashes the process.
+        # Used by the executor alone: a connection that is closed while another thread uses it crashes the process.
         self._connection: sqlite3.Connection | None = None
         self._inode = -1
         self._tidied_at = 0.0
@@ -147,13 +147,13 @@ class SqliteRunStore(RunStore):
 
     async def find(self, owner: str, thread_id: str, run_id: str | None = None) -> RunRecord | None:
         """Return the run with these ids, or the newest one on the thread whose ids are known."""
-        where = f"WHERE owner = ? AND thread_id = ? AND run_id = coalesce(?, run_id) {_NEWEST}"  # NULL equals nothing
+        where = f"WHERE owner = ? AND thread_id = ? AND run_id = coalesce(?, run_id) {_NEWEST}"  # no row without run_id
         return await self._do(lambda db, now: self._one(db, now, where, owner, thread_id, run_id))
 
     async def recent(self, owner: str, limit: int) -> list[RunRecord]:
         """Return the owner's newest runs whose ids are known, newest first, without answers."""
         query = f"SELECT key, record, NULL FROM run WHERE owner = ? AND run_id IS NOT NULL {_NEWEST}"  # noqa: S608
-        most = max(0, min(limit, MOST_RECENT))  # SQLite takes a negative limit for none
+        most = max(0, min(limit, MOST_RECENT))  # for SQLite a negative limit means no limit
         return await self._do(lambda db, now: list(self._records(now, db.execute(query, [owner, most]))))
 
     async def aclose(self) -> None:
@@ -168,7 +168,7 @@ class SqliteRunStore(RunStore):
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, work)
         except _UNUSABLE as exc:
-            # SQLite's words name what is wrong, never a value.
+            # SQLite's texts name the fault and contain no value.
             reason = str(exc) if isinstance(exc, sqlite3.Error) else exc.strerror
             raise StoreError(
                 f"The run store {self._file} cannot be used: {reason or type(exc).__name__}.",
@@ -184,12 +184,12 @@ class SqliteRunStore(RunStore):
         try:
             return self._in_transaction(work)
         except _UNUSABLE as exc:
-            broken = self._inode
-            self._close()  # a newly opened file may be free of the fault
+            broken_inode = self._inode
+            self._close()  # the file may work when it is opened anew
             is_broken = getattr(exc, "sqlite_errorcode", None) in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
             if not (self._expendable and is_broken):
                 raise
-            _set_aside(self._file, broken)
+            _set_aside(self._file, broken_inode)
             return self._in_transaction(work)
 
     def _in_transaction(self, work: Callable[[sqlite3.Connection, float], T]) -> T:
@@ -203,7 +203,7 @@ class SqliteRunStore(RunStore):
         return result
 
     def _tidy(self, db: sqlite3.Connection, now: float) -> bool:
-        """Drop what is too old, about once a minute, and return whether there was any. Reads judge ages themselves."""
+        """Drop what is too old, and return whether there was any. Reads skip what is too old themselves."""
         self._tidied_at = now
         before = db.total_changes
         answers, runs = now - self._retention.answer, now - self._retention.record
@@ -258,7 +258,7 @@ def _open(file: Path) -> sqlite3.Connection:
 
 @contextlib.contextmanager
 def _locked(file: Path) -> Iterator[None]:
-    """Let only one process at a time create the file or move it away. Windows does not move an open file."""
+    """Let only one process at a time create the file or move it away. Windows cannot move an open file anyway."""
     if sys.platform == "win32":
         yield
         return
@@ -293,11 +293,11 @@ def _prepare(db: sqlite3.Connection) -> None:
             raise _NotOursError("it is a database of another program")
         if db.execute("PRAGMA user_version").fetchone() != (SCHEMA_VERSION,):
             raise _NotOursError("it was written by another version of contit-mcp")
-    # SQLite does not wait where two processes that open a new file at once set the mode; one of them does, for both.
+    # Of two processes that open a new file at once, SQLite lets one fail here without waiting; the other sets the mode.
     with contextlib.suppress(sqlite3.OperationalError):
         db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = NORMAL")  # a crash of this process loses nothing; of the machine, moments
-    db.execute("PRAGMA secure_delete = ON")  # an answer past its time is overwritten
+    db.execute("PRAGMA synchronous = NORMAL")  # a crash of the process loses nothing, of the machine the last writes
+    db.execute("PRAGMA secure_delete = ON")  # an answer that is deleted is overwritten
     db.execute("BEGIN IMMEDIATE")
     if _is_empty(db):
         for statement in _SCHEMA.split(";"):
@@ -311,14 +311,14 @@ def _is_empty(db: sqlite3.Connection) -> bool:
     return bool(db.execute("SELECT count(*) = 0 FROM sqlite_master").fetchone()[0])
 
 
-def _set_aside(file: Path, broken: int) -> None:
-    """Move a broken file, by its inode, away and report it, unless another process has done so."""
+def _set_aside(file: Path, broken_inode: int) -> None:
+    """Move a broken file away and log it, unless another process has done so."""
     with _locked(file):
-        if _inode(file) != broken:
+        if _inode(file) != broken_inode:
             return
         for suffix in ("-wal", "-shm", ""):
             part, aside = (file.with_name(f"{file.name}{end}") for end in (suffix, f".broken{suffix}"))
-            with contextlib.suppress(FileNotFoundError):  # the last process that closes it removes these two
+            with contextlib.suppress(FileNotFoundError):  # the last process to close a file removes -wal and -shm
                 part.replace(aside)
                 aside.chmod(0o600)
                 if not suffix:
@@ -333,7 +333,7 @@ def _drop_old_broken_files(file: Path) -> None:
 
 
 def _inode(file: Path) -> int:
-    """Return what tells this file from another of the same name; -1 if there is none."""
+    """Return a number by which files of the same name differ; -1 if there is no file."""
     try:
         return file.stat().st_ino
     except FileNotFoundError:

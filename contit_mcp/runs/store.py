@@ -1,4 +1,4 @@
-"""The base of every run store. A store has the clock."""
+"""The base of every run store: its interface, and what all stores do alike."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -13,8 +13,8 @@ T = TypeVar("T")
 log = get_logger(__name__)
 
 Transition = Callable[[RunRecord, float], RunRecord]
-"""Takes a record and the time in seconds since the epoch, and returns the record after it. It is pure: a store calls it
-again if two processes change a record at once."""
+"""Takes a record and the time in seconds since the epoch, and returns the record after the transition. It is pure: a
+store calls it again if two processes change a record at once."""
 
 MOST_RECENT = 100  # runs of one owner that `RunStore.recent` returns at most
 
@@ -46,14 +46,15 @@ class RetentionPolicy:
 
 
 Update = Callable[[RunRecord | None, float], tuple[T, RunRecord | None, RunRecord | None]]
-"""Takes a stored record, if there is one, and the time. Returns a result, what to forget, and what to keep then."""
+"""Takes the stored record, if any, and the time. Returns a result, a record to delete and one to write (or None)."""
 
 
 class RunStore(ABC):
-    """Keeps runs. Every method is atomic, also between processes, and raises `StoreError`.
+    """Keeps runs. Every method is atomic, also between processes, and may raise `StoreError`.
 
     A run is addressed by its `key`, or by owner and Contit's two ids. Another owner's run is not found. `now` returns
-    the time that leases and ages are judged by, since the epoch. A store overrides `_update`, or what uses it.
+    the time in seconds since the epoch, by which leases and ages are judged. A new store implements `_update`, `find`
+    and `recent`.
     """
 
     def __init__(self, retention: RetentionPolicy | None, now: Callable[[], float]) -> None:
@@ -61,7 +62,7 @@ class RunStore(ABC):
         self.now = now
 
     async def claim(self, intent: RunRecord) -> Claim:
-        """Keep the intent, in place of one whose process died, or return the run that keeps it from starting."""
+        """Keep the intent, in place of one whose process died, or return the run that prevents the start."""
 
         def update(latest: RunRecord | None, now: float) -> tuple[Claim, RunRecord | None, RunRecord | None]:
             claim = decide(intent, latest, now=now)
@@ -95,7 +96,7 @@ class RunStore(ABC):
         await self._update(key_slot(intent), update)
 
     async def last_seen(self, owner: str, thread_id: str, run_id: str) -> RunRecord | None:
-        """Return the run with these ids; one in flight may be as this process last saw it."""
+        """Return the run with these ids; one in flight may be in the state that this process saw last."""
         return await self.find(owner, thread_id, run_id)
 
     @abstractmethod
@@ -110,8 +111,8 @@ class RunStore(ABC):
         """Close files and connections."""
 
     async def _update(self, slot: Slot, update: Update[T]) -> T:
-        """Read the newest record in a slot, and do what `update` returns for it, as one step.
+        """Read the newest record in a slot, and delete and write what `update` returns for it, in one atomic step.
 
-        Only `claim`, `change` and `release` use it; a store that overrides these three has no need of it.
+        Only `claim`, `change` and `release` use it; a store that overrides these three does not need it.
         """
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Answers a prompt: merges what it says with the turn before, runs the query, and words the result."""
+"""Answers a prompt: merges what it says with the turn before, runs the query, and puts the result into words."""
 
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -31,7 +31,7 @@ class Turn:
 
 
 class _Words:
-    """Words results about a workspace in one language."""
+    """Puts results about a workspace into words, in one language."""
 
     def __init__(self, workspace: Workspace, lexicon: Lexicon) -> None:
         self.workspace = workspace
@@ -147,7 +147,7 @@ class Assistant:
         self.reader = Reader(workspace, today)
 
     def reply(self, prompt: str, before: Turn | None) -> Turn:
-        """Answer a prompt."""
+        """Return the turn that answers a prompt."""
         before = before or Turn("")
         language = before.language or "en"
         try:

@@ -61,14 +61,11 @@ class _Dropped(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - as Starlette calls it
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
-        raise ConnectionDropped("the sandbox dropped this connection, as a fault ordered")
+        raise ConnectionDropped("the sandbox dropped this connection, as a fault demands")
 
 
 def create_sandbox(options: SandboxOptions = DEFAULTS, *, clock: Callable[[], float] = time.monotonic) -> Starlette:
-    """Return a local Contit; its `SandboxRecord` is at `app.state.sandbox`. Raises DataError.
-
-    Runs and tokens end by `clock`.
-    """
+    """Return a local Contit that keeps time by `clock`; `app.state.sandbox` is its record. Raises DataError."""
     sandbox = _Sandbox(options, clock)
     if options.data is not None:
         _ = sandbox.assistant  # so that unreadable content is an error now
@@ -144,7 +141,7 @@ class _Sandbox:
         self.record.note(SeenRequest(request.method, path, endpoint, status, at, fault and fault.kind))
 
     async def refused(self, request: Request, exc: Exception) -> Response:
-        """Answer a path or method that the sandbox does not know, and an order that it does not take."""
+        """Answer a path or method that the sandbox does not know, and a control request that it refuses."""
         assert isinstance(exc, HTTPException)  # noqa: S101 - it is registered for this class
         if request.url.path != _CONTROL:
             self._note(request, "other", exc.status_code, self.clock())
@@ -258,7 +255,7 @@ def _refusal(error: HTTPException) -> JSONResponse:
 
 
 def _instead(fault: Fault | None) -> Response | None:
-    """Return the answer of a fault by which the request has no effect; None for other faults."""
+    """Return the response of a fault that leaves the request without effect; None for other faults."""
     if fault is None:
         return None
     if fault.kind == "redirect":
@@ -268,5 +265,5 @@ def _instead(fault: Fault | None) -> Response | None:
         return HTMLResponse(f"<!doctype html><html><head><title>{title}</title></head><body></body></html>", status)
     if fault.kind.isdigit():
         headers = {"Retry-After": fault.retry_after} if fault.retry_after else None
-        return _refusal(HTTPException(int(fault.kind), "A fault of the sandbox, as ordered.", headers))
+        return _refusal(HTTPException(int(fault.kind), "A fault of the sandbox, as requested.", headers))
     return _Dropped() if fault.kind == "drop-before" else None

@@ -42,7 +42,7 @@ class Item:
     id: str
     facets: dict[str, tuple[str, ...]]  # type, state, author, tag, locale, and further fields with few short values
     numbers: dict[str, float]
-    dates: dict[str, datetime]  # created, updated, published and others, as far as known; a draft has no published
+    dates: dict[str, datetime]  # created, updated, published and others, if known; a draft has no date of publication
     titles: dict[str, str]  # by locale, as the texts
     texts: dict[str, str]  # everything that is searched beside the title
 

@@ -34,7 +34,7 @@ Span = tuple[date | None, date | None]  # the first and the last day of a period
 
 
 def month_span(year: int, month: int, months: int = 1) -> tuple[date, date]:
-    """Return the first and last day of a month, or of several from it on; months count on beyond a year."""
+    """Return the first and last day of a month, or of several from it on; month 13 is the next January."""
     year, month = year + (month - 1) // 12, (month - 1) % 12 + 1
     last_year, last = year + (month + months - 2) // 12, (month + months - 2) % 12 + 1
     return date(year, month, 1), date(last_year, last, calendar.monthrange(last_year, last)[1])
@@ -70,7 +70,7 @@ class DateReader:
         self.numbers = [number for _, number in encoded]
 
     def span(self, at: int) -> tuple[Span, int] | None:
-        """Return the period that begins at a symbol, and the index behind it; None where none does."""
+        """Return the period that begins at a symbol, and the index after it; None where none does."""
         operator = _OPERATORS.get(self.codes[at], "in")
         start = at + (operator != "in")
         if operator in ("between", "since", "from") and (both := self._two(start, operator)):
@@ -78,32 +78,32 @@ class DateReader:
         read = self._atom(start)
         if read is None or operator == "between":
             return None
-        first, last, behind = read
-        if self.codes[behind : behind + 1] == "+" and (operator == "from" or behind + 1 == len(self.codes)):
-            return (first, None), behind + 1
+        first, last, stop = read
+        if self.codes[stop : stop + 1] == "+" and (operator == "from" or stop + 1 == len(self.codes)):
+            return (first, None), stop + 1
         spans: dict[str, Span] = {
             "since": (first, None),
             "after": (last + timedelta(1), None),
             "before": (None, first - timedelta(1)),
             "until": (None, last),
         }
-        return spans.get(operator, (first, last)), behind
+        return spans.get(operator, (first, last)), stop
 
     def _two(self, at: int, operator: str) -> tuple[Span, int] | None:
         """Read "March 1 and March 10, 2026", "1 to 10 March", "November to February"."""
         first = self._atom(at)
-        behind = first[2] if first else at + 1
-        second = self._atom(behind + 1)
-        joined = self.codes[behind : behind + 1] in (("T", "&") if operator == "between" else ("T",))
+        stop = first[2] if first else at + 1
+        second = self._atom(stop + 1)
+        joined = self.codes[stop : stop + 1] in (("T", "&") if operator == "between" else ("T",))
         if not joined or not second or not (first or self.codes[at] in "NO"):
             return None
         end, start = second[1], first[0] if first else _day(second[0].year, second[0].month, self.numbers[at])
-        if start and start > end and "Y" not in self.codes[at:behind]:
+        if start and start > end and "Y" not in self.codes[at:stop]:
             start = _day(end.year - (start.month > end.month), start.month, start.day)
         return ((start, end), second[2]) if start and start <= end else None
 
     def _atom(self, at: int) -> tuple[date, date, int] | None:
-        """Return the first and last day of the period that begins at a symbol, and the index behind it."""
+        """Return the first and last day of the period that begins at a symbol, and the index after it."""
         match = _PERIOD.match(self.codes, at)
         if match is None:
             return None
@@ -136,7 +136,7 @@ class DateReader:
         return (span[0], span[1], match.end()) if span[0] and span[1] else None
 
     def _shifted(self, letters: str) -> tuple[date, date]:
-        """Return "last week" or "this month": the unit of today, or the one before or behind it."""
+        """Return "last week" or "this month": the unit of today, or the one before or after it."""
         relative = next(letter for letter in letters if letter in "ltn")
         unit, count = letters.replace(relative, ""), {"l": -1, "t": 0, "n": 1}[relative]
         if unit == "w":

@@ -37,7 +37,7 @@ class Symbol:
     value: str
     text: str
     at: int  # the place of the first word
-    behind: int  # the place behind the last word
+    stop: int  # the place after the last word
     others: tuple[tuple[str, str], ...] = ()  # other meanings
 
     def can_be(self, *kinds: str) -> "Symbol | None":
@@ -73,7 +73,7 @@ def spaced(name: str) -> str:
 
 
 def is_typo_of(written: str, meant: str) -> bool:
-    """Return whether one letter behind the first was lost, added or doubled, or two were swapped.
+    """Return whether one letter after the first was lost, added or doubled, or two were swapped.
 
     A replaced letter more often makes another word: "books" is not a typing error of "boots".
     """

@@ -72,7 +72,7 @@ class DataError(ValueError):
 
 
 class ScriptedAnswer(BaseModel):
-    """What answers the prompts that match. Without an answer, the content answers."""
+    """A scripted answer to the prompts that match. Without `answer`, the text comes from the content as usual."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -93,7 +93,7 @@ class ScriptedAnswer(BaseModel):
         if self.fault and not parse_fault(self.fault).happens_on("start"):
             raise ValueError(f"the fault {self.fault!r} does not happen on start")
         try:
-            # An alternative that matches nothing has every group, so that the answer can be tried out.
+            # With an empty alternative the pattern matches "", so that the groups of the answer can be checked.
             if (empty := re.compile(f"(?:{self.pattern or ''})|").fullmatch("")) and self.answer and self.pattern:
                 empty.expand(self.answer)
         except (re.error, IndexError) as exc:
@@ -106,7 +106,7 @@ class ScriptedAnswer(BaseModel):
         return re.search(self.pattern or rf"\A\s*{words}\s*\Z", prompt, re.IGNORECASE)
 
     def text_for(self, prompt: str) -> str | None:
-        """Return its text for a prompt that it answers, with the groups of its pattern; None: the content answers."""
+        """Return its text for a prompt that it answers, with the groups of its pattern; None if it has none."""
         match = self.match(prompt)
         return match.expand(self.answer) if self.pattern and self.answer and match else self.answer
 
@@ -157,7 +157,7 @@ class SandboxOptions:
     """How one sandbox behaves. The defaults suit trying things out by hand."""
 
     run_seconds: float = 1.5  # of the sandbox's clock
-    api_keys: frozenset[str] = frozenset({"sandbox-key"})  # in X-Api-Key or, as a token is, as Bearer
+    api_keys: frozenset[str] = frozenset({"sandbox-key"})  # sent in X-Api-Key, or as a Bearer token
     faults: tuple[Fault, ...] = ()
     today: dt.date | None = None  # None: 2026-03-20 for the sample content, else the real date
     data: Path | None = None  # None: the sample content

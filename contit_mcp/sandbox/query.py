@@ -15,13 +15,13 @@ class Condition:
     values: tuple[str, ...] = ()  # of a facet, or phrases; empty for bounds
     low: Any = None
     high: Any = None
-    strict: bool = False  # whether the bounds are left out
+    strict: bool = False  # whether the bounds themselves are excluded
     negated: bool = False
     ids: frozenset[str] = frozenset()  # the items that have the phrases
 
     def holds(self, item: Item) -> bool:
         """Return whether the condition holds of an item."""
-        if self.field == "text" and self.values:  # not a number field of this name
+        if self.field == "text" and self.values:  # without values it is a number field that is called "text"
             return (item.id in self.ids) != self.negated
         if self.values:
             return bool(set(item.facets.get(self.field, ())) & set(self.values)) != self.negated
@@ -34,7 +34,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class Order:
-    """By a date, a number, or the title."""
+    """The order of a list: by a date, a number, or the title."""
 
     field: str = "date"
     descending: bool = True

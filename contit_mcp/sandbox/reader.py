@@ -19,7 +19,7 @@ _MOST_CHARACTERS: Final = 10_000
 _MOST_LISTED: Final = 100
 _SMALL_TALK: Final = ("help", "more", "everything", "thanks", "yes", "no", "hello")
 _NOUNS: Final = ("type", "category", "noun", "tag", "state", "author")
-_FLAGS: Final = ("one", "several", "also", "reset", "it", "them", "ones", "anystate", "anytype", "sort")  # for `said`
+_FLAGS: Final = ("one", "several", "also", "reset", "it", "them", "ones", "anystate", "anytype", "sort")  # go to `said`
 
 
 class NotUnderstoodError(Exception):
@@ -122,8 +122,8 @@ class Reading:
     def _peek(self, at: int, *kinds: str) -> Symbol | None:
         return self.symbols[at].can_be(*kinds) if 0 <= at < len(self.symbols) else None
 
-    def _raw(self, at: int, behind: int) -> str:
-        return " ".join(word.raw for word in self.words[self.symbols[at].at : self.symbols[behind - 1].behind])
+    def _raw(self, at: int, stop: int) -> str:
+        return " ".join(word.raw for word in self.words[self.symbols[at].at : self.symbols[stop - 1].stop])
 
     def _symbol(self, at: int) -> None:
         symbol, self._next = self.symbols[at], at + 1
@@ -179,7 +179,7 @@ class Reading:
     def _asked(self, at: int, symbol: Symbol) -> None:
         """Read an action, a property, an order, an entry of the last list, a number of items, or a bound."""
         value, nouns = symbol.value, ("number", *_NOUNS)
-        behind = at + 1 + bool(self._peek(at + 1, "currency", "prop"))
+        stop = at + 1 + bool(self._peek(at + 1, "currency", "prop"))
         count = int(value) if value.isdigit() and 0 < int(value) <= _MOST_LISTED else None
         match symbol.kind:
             case "do" if value in ("list", "exists", "search"):
@@ -219,8 +219,8 @@ class Reading:
                 if self.limit or not (before or self._peek(at + 1, "order", *_NOUNS)):
                     self._unknown.append(symbol.text)
                 self.limit = count
-            case "cmp" if number := self._peek(behind, "number"):
-                self._bound(value, number, behind + 1)
+            case "cmp" if number := self._peek(stop, "number"):
+                self._bound(value, number, stop + 1)
             case _ if symbol.can_be("unit") or not symbol.can_be("skip"):
                 self._unknown.append(symbol.text)
 
@@ -265,26 +265,26 @@ class Reading:
         return (opposite, False) if negated and opposite else (symbol.value, negated)
 
     def _topic(self, at: int) -> bool:
-        """Read the phrase behind "about", the longest of the content that ends in a new word, if there is one."""
+        """Read the phrase after "about": the longest in the content that ends in a word without another meaning."""
         symbol = self.symbols[at]
         if symbol.can_be("tag") and self._introduced == "about":
             return False
-        for behind in range(min(at + _LONGEST_TOPIC, len(self.symbols)), at, -1):
-            inside = self.symbols[at:behind]
+        for stop in range(min(at + _LONGEST_TOPIC, len(self.symbols)), at, -1):
+            inside = self.symbols[at:stop]
             named = any(one.can_be("item", "type") for one in inside)
             whole = inside[-1].kind in ("unknown", "number") and not named
-            alone = behind == at + 1 and symbol.can_be("unknown", "category", "author", "tag", "noun", "do")
-            if alone or (whole and self.reader.index.find(self._raw(at, behind))):
-                self._phrase(self._raw(at, behind), behind)
+            alone = stop == at + 1 and symbol.can_be("unknown", "category", "author", "tag", "noun", "do")
+            if alone or (whole and self.reader.index.find(self._raw(at, stop))):
+                self._phrase(self._raw(at, stop), stop)
                 return True
         return False
 
-    def _phrase(self, text: str, behind: int) -> None:
+    def _phrase(self, text: str, stop: int) -> None:
         refuse(self.get("text") or self._connector == "or", "two_questions")
         ids = self.reader.index.find(text)
         self.conditions.append(Condition("text", (text,), negated=self._minus, ids=ids))
         self._minus, self._connector, self._last, self._introduced = False, "", "text", ""
-        self._next = behind
+        self._next = stop
 
     def _order_by(self, at: int, order: str, text: str = "") -> None:
         refuse(self.order and self.order.field != order[:-1], "two_questions")
@@ -298,7 +298,7 @@ class Reading:
         item = self.reader.by_id[symbol.value]
         kinds = {one.value for step in (-1, 1) if (one := self._peek(at + step, "type"))}
         asked = (self.props or self.do == "open") and at == len(self.symbols) - 1
-        certain = symbol.behind - symbol.at > 1 or asked or len(self.symbols) == 1
+        certain = symbol.stop - symbol.at > 1 or asked or len(self.symbols) == 1
         if not certain and not {item.type, "*"} & kinds:
             others = tuple(one for one in symbol.others if one[0] != "item") or (("unknown", symbol.text),)
             self.symbols[at] = replace(symbol, kind=others[0][0], value=others[0][1], others=others[1:])
@@ -308,21 +308,21 @@ class Reading:
             self.items.append(item)
         self._last = self._connector = ""
 
-    def _bound(self, sign: str, number: Symbol, behind: int, high: Symbol | None = None) -> None:
+    def _bound(self, sign: str, number: Symbol, stop: int, high: Symbol | None = None) -> None:
         """Add a condition on the number field whose unit or name is beside a number."""
         fields = self.workspace.numbers
         told = [one.value for one in self.symbols if one.kind == "prop" and one.value in fields]
-        unit = self._peek(behind, "currency", "prop")
-        name = "price" if self._peek(behind - 2, "currency") else told[0] if told else ""
+        unit = self._peek(stop, "currency", "prop")
+        name = "price" if self._peek(stop - 2, "currency") else told[0] if told else ""
         if unit and (unit.kind == "currency" or unit.value in fields):
-            name, behind = "price" if unit.kind == "currency" else unit.value, behind + 1
-        unclear = name not in fields or self._minus or self.get(name) or self._peek(behind, "unit", "type", "noun")
+            name, stop = "price" if unit.kind == "currency" else unit.value, stop + 1
+        unclear = name not in fields or self._minus or self.get(name) or self._peek(stop, "unit", "type", "noun")
         refuse(unclear, "unknown_words", words=[number.text])
         self.props = [one for one in self.props if one != name]
         low = self._amount(number) if sign[0] in ">=" else None
         top = self._amount(high or number) if sign[0] in "<=" else None
         self.conditions.append(Condition(name, low=low, high=top, strict=sign in (">", "<")))
-        self._next = behind
+        self._next = stop
 
     def _amount(self, number: Symbol) -> float:
         plain = re.fullmatch(r"\d{1,9}(?:[.,]\d{3})*(?:[.,]\d{1,2})?", number.value)
@@ -366,7 +366,7 @@ class Reading:
         copulas = self.lexicon.listed("copulas")
         order, state = self._places["order"], self._places.get("state")
         if state is not None and not self.sorted_only:
-            between = {word.folded for word in self.words[self.symbols[order].behind : self.symbols[state].at]}
+            between = {word.folded for word in self.words[self.symbols[order].stop : self.symbols[state].at]}
             first = self.words[0].folded in copulas and self.symbols[0].kind != "do"
             # "is the cheapest tent a draft?" does not ask for the cheapest draft
             refuse(first or (between & copulas and self.symbols[state].kind == "noun"))

@@ -54,7 +54,7 @@ class SandboxRecord:
         self.reset()
 
     def reset(self) -> None:
-        """Return to the state of the start: no requests, no conversations, the faults and answers of the options."""
+        """Restore the initial state: no requests, no conversations, the faults and answers of the options."""
         self.requests: list[SeenRequest] = []
         self.threads: dict[str, list[Run]] = {}
         # Each is kept with the number of requests that have counted for it.
@@ -63,7 +63,7 @@ class SandboxRecord:
         self.add(*self._initial)
 
     def add(self, faults: Iterable[Fault] = (), answers: Iterable[ScriptedAnswer] = ()) -> None:
-        """Add faults and scripted answers behind those that are pending. Raises DataError at their limits."""
+        """Add faults and scripted answers after those that are pending. Raises DataError at their limits."""
         self._faults += [(fault, 0) for fault in faults]
         self._answers += [(answer, 0) for answer in answers]
         for pending, most, name in ((self._faults, MAX_FAULTS, "faults"), (self._answers, MAX_ANSWERS, "answers")):
@@ -72,7 +72,7 @@ class SandboxRecord:
                 raise DataError(f"there are {most:,} {name}, which is the limit")
 
     def add_fault(self, fault: Fault) -> None:
-        """Add a fault behind those that are pending. Raises DataError at the limit."""
+        """Add a fault after those that are pending. Raises DataError at the limit."""
         self.add([fault])
 
     @property
@@ -110,7 +110,7 @@ class SandboxRecord:
 
 
 def _taken(pending: list[tuple[PendingT, int]], matches: Callable[[PendingT], bool]) -> PendingT | None:
-    """Return the first that matches and is due, and count the request for it; those behind it do not count it."""
+    """Return the first that matches and is due, and count the request for it; those after it do not count it."""
     for at, (one, seen) in enumerate(pending):
         if matches(one):
             pending[at] = one, seen + 1

@@ -1,1 +1,1 @@
-"""The MCP server: tools, results, progress."""
+"""The MCP server. A call goes through server.py, call.py, tools.py, services.py and tenancy.py to the assistant."""

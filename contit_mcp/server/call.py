@@ -1,6 +1,7 @@
 """One tool call: its arguments, its progress, its log line, and the one place where errors become results."""
 
 import difflib
+import functools
 import json
 import logging
 import math
@@ -8,7 +9,6 @@ import re
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -28,7 +28,7 @@ from contit_mcp.tasks.extension import Task
 from contit_mcp.telemetry.call_stats import NULL_LISTENER, start_call_stats
 from contit_mcp.telemetry.logging import get_logger
 
-if TYPE_CHECKING:  # start-up time: it brings in the core
+if TYPE_CHECKING:  # start-up time: `tenancy` imports the assistant, and `tools` needs this module
     from contit_mcp.server.tenancy import Tenant
     from contit_mcp.server.tools import Tool
 
@@ -40,7 +40,7 @@ PROGRESS_SECONDS = 10.0  # the longest silence while a caller waits
 
 _LABEL = r"[ _-]?id[\"'`]?\s{0,8}[:=]\s{0,8}[\"'`]?([^\s\"'`,;()]{1,4096})"
 _LABELLED = {f"{kind}_id": re.compile(kind + _LABEL, re.IGNORECASE) for kind in ("thread", "run")}
-"""An id behind its name, as in `thread_id=…`, also inside a whole call or a JSON object."""
+"""An id after its name, as in `thread_id=…`, also inside a whole call or a JSON object."""
 _AROUND_IDS = " \t\r\n\"'`()[]{}<>*“”\u2018\u2019«»"
 _AFTER_IDS = ".,;:!?"  # no id of ours ends with one
 _ABSENT = frozenset({"", "null", "none", "undefined"})  # models write "nothing" in several ways
@@ -56,14 +56,13 @@ _REASONS = {
 def accept(arguments: Mapping[str, Any], model: type[BaseModel]) -> tuple[dict[str, Any], int]:
     """Return the arguments as the tool takes them, and how many were dropped because no parameter has their name.
 
-    Hosts add arguments of their own to every call, so an unknown name is no error. No error contains a value.
+    Hosts add arguments of their own, so an unknown name is no error. An InvalidArgumentError quotes no value.
     """
     fields = model.model_fields
-    names = {_letters(name): name for name in fields}
     given: dict[str, Any] = {}
     unknown: list[str] = []
     for key, written in arguments.items():
-        name = names.get(_letters(key))
+        name = key if key in fields else _names(model).get(_letters(key))
         if name is None:
             unknown.append(key)
             continue
@@ -73,7 +72,7 @@ def accept(arguments: Mapping[str, Any], model: type[BaseModel]) -> tuple[dict[s
     try:
         return dict(model.model_validate(given)), len(unknown)
     except ValidationError as exc:
-        # Not chained: pydantic's text quotes the value. An optional parameter has a second error, for its other half.
+        # Not chained: pydantic's text quotes the value. An optional parameter adds the error that it is not None.
         wrong = [(str(each["loc"][0]), each["type"]) for each in exc.errors() if each["type"] != "none_required"]
     problems = [f"{name} {_REASONS.get(kind.partition('_')[0], 'cannot be used')}" for name, kind in wrong]
     missing = [name for name, kind in wrong if kind == "missing"]
@@ -84,7 +83,7 @@ def accept(arguments: Mapping[str, Any], model: type[BaseModel]) -> tuple[dict[s
 
 
 def _look_alikes(missing: list[str], unknown: list[str]) -> str:
-    """Return which unknown argument looks like a missing parameter; if none does, which arguments the call has."""
+    """Return sentences: which unknown argument looks like a missing parameter; else which arguments the call has."""
     named = [key for key in unknown if key.isprintable() and len(key) <= _LONGEST_NAME][:20]
     quoted = {_letters(key): json.dumps(key, ensure_ascii=False) for key in named}
     found = ""
@@ -94,6 +93,11 @@ def _look_alikes(missing: list[str], unknown: list[str]) -> str:
     if missing and quoted and not found:
         return f" The call has {', '.join(list(quoted.values())[:3])} instead."
     return found
+
+
+@functools.cache
+def _names(model: type[BaseModel]) -> dict[str, str]:
+    return {_letters(name): name for name in model.model_fields}
 
 
 def _letters(name: str) -> str:
@@ -116,7 +120,7 @@ def _is_absent(value: object) -> bool:
 
 
 class Call(Observer):
-    """One request of a caller: what a tool uses of it beside its arguments, and what its log line says."""
+    """One request of a caller: what a tool needs beside its arguments, and the fields of the log line."""
 
     def __init__(self, request: Request, context: AppContext) -> None:
         self.request = request
@@ -135,9 +139,9 @@ class Call(Observer):
         self._message = "Asking Contit"
         self._changed = anyio.Event()
 
-    @cached_property
+    @functools.cached_property
     def tenant(self) -> "Tenant":
-        """The assistant for the caller; see `Services.tenant` for its errors."""
+        """The caller's owner with its assistant; see `Services.tenant`, also for its errors."""
         tenant = self.context.services().tenant(self.caller)
         self.facts["owner"] = tenant.owner
         return tenant
@@ -147,7 +151,7 @@ class Call(Observer):
         return self.context.waits.seconds(wished, host=self.host)
 
     def started(self, thread_id: str, run_id: str) -> None:
-        """Note the ids, which are Contit's own."""
+        """Note the ids. They are Contit's own, not handles."""
         self.thread_id, self.run_id = thread_id, run_id
         self.span.set_attributes({"contit.thread_id": thread_id, "contit.run_id": run_id})
         self._say("Contit is working on it")
@@ -162,8 +166,8 @@ class Call(Observer):
             self._message = message
             self._changed.set()
 
-    def failed(self, error: errors.ContitError) -> None:
-        """Set outcome and level: ERROR for what the operator or this program must fix, else WARNING."""
+    def note_error(self, error: errors.ContitError) -> None:
+        """Set outcome and level of the log line: ERROR for what the operator or this program must fix, else WARNING."""
         self.facts["outcome"] = type(error).__name__
         refused = isinstance(error, errors.AuthenticationError | errors.PermissionDeniedError)
         ours = isinstance(error, errors.ConfigurationError | errors.UnexpectedError)
@@ -171,14 +175,14 @@ class Call(Observer):
         self.level = logging.ERROR if ours else logging.WARNING
 
     def refused(self, error: errors.ContitError) -> CallToolResult:
-        """Return the result for an error, and note whose fault it is."""
-        self.failed(error)
+        """Return the result for an error, and note the error for the log line."""
+        self.note_error(error)
         about = (None, None) if self.thread_id is None else self.tenant.shown(self.thread_id, self.run_id)
         return error_result(error, about=about, trace_id=self.trace_id)
 
     @asynccontextmanager
     async def progress(self) -> AsyncIterator[None]:
-        """Send progress while the code inside runs, to a caller that asked for it. The code raises nothing."""
+        """Send progress while the code inside runs, to a caller that asked for it. The code must not raise."""
         if not self.sends_progress:
             yield
             return
@@ -189,7 +193,7 @@ class Call(Observer):
             beside.cancel_scope.cancel()
 
     async def _report_progress(self) -> None:
-        """Send the seconds so far, which always grow: at once, on every change, and at least every 10 s."""
+        """Send the seconds so far, which always grow: at once, at each new message, and at least every 10 s."""
         began = anyio.current_time()
         progress = 0.0
         while self.sends_progress:
@@ -227,7 +231,7 @@ async def run_call(
 
 @contextmanager
 def logged_call(name: str, request: Request, context: AppContext, *, counts: bool = True) -> Iterator[Call]:
-    """Log the call made inside as one line, and count it under `name` unless it is only a poll of a task."""
+    """Log the call made inside as one line; with `counts` also count it in the metrics, under `name`."""
     stats = start_call_stats(context.metrics or NULL_LISTENER)
     call = Call(request, context)
     began = anyio.current_time()
@@ -265,7 +269,7 @@ def logged_call(name: str, request: Request, context: AppContext, *, counts: boo
 
 @contextmanager
 def logged_request(request: Request, context: AppContext) -> Iterator[Call]:
-    """Log a request that calls no tool like a call, and turn our errors into the protocol's."""
+    """Log a request that is no tool call in the same form, not counted; raise our errors as MCPError."""
     with logged_call(request.method, request, context, counts=False) as call:
         try:
             yield call
@@ -277,7 +281,7 @@ def logged_request(request: Request, context: AppContext) -> Iterator[Call]:
             shown = error if isinstance(error, errors.ContitError) else errors.UnexpectedError()
             if shown is not error:
                 log.exception("call.crashed", tool=request.method)
-            call.failed(shown)
+            call.note_error(shown)
             raise MCPError(INTERNAL_ERROR, f"{shown.message} {shown.hint}") from error
 
 
@@ -285,7 +289,7 @@ def _host_of(request: Request) -> tuple[str | None, str | None]:
     params = request.session.client_params
     if params is not None and params.client_info is not None:
         return params.client_info.name, params.client_info.version
-    # Stateless HTTP of the handshake era has no clientInfo; the User-Agent replaces it.
+    # Stateless HTTP up to 2025-11-25 has no clientInfo after `initialize`; the User-Agent replaces it.
     headers = getattr(request.request, "headers", None) or {}
     name, version = read_user_agent(headers.get("user-agent", ""))
     return name or None, version or None

@@ -1,7 +1,7 @@
 """The answer card: an HTML resource that hosts with MCP Apps (`io.modelcontextprotocol/ui`) show beside an answer.
 
 Its sources and the built file are in card_page/; docs/card.md describes it. Only a client that declares the extension
-learns of the card: each result for another one stays as it was, byte for byte.
+learns of the card; results for other clients are the same as without it, byte for byte.
 """
 
 import secrets
@@ -34,7 +34,7 @@ _CARD = {
 
 
 async def show_card(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """Serve the card, and name it in lists and capabilities, for a client that shows cards: middleware of a server."""
+    """Middleware of the server: serve the card, and name it in lists and capabilities, for clients that show cards."""
     if not _shows_cards(ctx):
         return await call_next(ctx)
     if ctx.method == "resources/read" and (ctx.params or {}).get("uri") == CARD_URI:

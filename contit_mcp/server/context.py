@@ -1,4 +1,4 @@
-"""What the calls of one process share, and the layers of one request; the first call imports `services`."""
+"""What all calls of one process share (`AppContext`), and what the layers of one request share (`RequestState`)."""
 
 from collections.abc import MutableMapping
 from dataclasses import KW_ONLY, dataclass, field
@@ -22,24 +22,24 @@ if TYPE_CHECKING:  # start-up time
 
 @dataclass(eq=False, repr=False)
 class AppContext:
-    """The settings of one process, and the services behind its calls.
+    """The settings of one process, and the services that its calls use.
 
-    `async with` closes the connections and files when the last of its users has left; the next call opens them again.
+    Several tasks can be in `async with`. The last to leave closes connections and files; the next call reopens them.
     """
 
     settings: Settings
     _: KW_ONLY
-    auth: Literal["none", "token", "jwt", "caller"] = "none"  # that of the settings applies over HTTP
+    auth: Literal["none", "token", "jwt", "caller"] = "none"  # HTTP passes settings.auth; elsewhere one user calls
     transport: "httpx.AsyncBaseTransport | None" = None  # replaces the network
     store: "RunStore | None" = None  # replaces the store of the settings
-    replays: bool = True  # whether an answer that a call may have returned too late is given once more
+    replays: bool = True  # whether a repeated question gets an answer again that may have come too late for its host
     metrics: "Metrics | None" = None
-    store_listener: Listener = NULL_LISTENER  # told of the store where there are no metrics
+    store_listener: Listener = NULL_LISTENER  # notified when the store fails or is back, if there are no metrics
     calls_in_flight: int = field(default=0, init=False)
     reachability: Reachability = field(default_factory=Reachability, init=False)
-    listed: anyio.Event = field(default_factory=anyio.Event, init=False)  # the tools, by a host
+    tools_listed: anyio.Event = field(default_factory=anyio.Event, init=False)  # set when a host has listed them
     _services: "Services | None" = field(default=None, init=False)
-    _users: int = field(default=0, init=False)
+    _inside: int = field(default=0, init=False)  # tasks inside `async with`
     _closing: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
@@ -48,7 +48,7 @@ class AppContext:
             self.services()  # a seal key that cannot be used is refused before anything is served
 
     def services(self) -> "Services":
-        """Return what the calls need. It opens no file and no connection yet; call it on the event loop's thread."""
+        """Return the services, which open files and connections when used first. Call it on the event loop's thread."""
         if self._services is None:
             from contit_mcp.server.services import Services  # noqa: PLC0415 - start-up time
 
@@ -58,29 +58,29 @@ class AppContext:
         return self._services
 
     def close(self) -> None:
-        """Start no more runs, and end every wait now with its handle."""
+        """Start no more runs, and end every wait now; each waiting call returns its ids."""
         self._closing = True
         if self._services is not None:
             self._services.drain.close()
 
     async def __aenter__(self) -> Self:
-        self._users += 1
+        self._inside += 1
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._users -= 1
-        if not self._users and self._services is not None:
+        self._inside -= 1
+        if not self._inside and self._services is not None:
             with anyio.CancelScope(shield=True):
                 await self._services.aclose()
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls: by the name of a token or the subject of a JWT, or with a credential of its own for Contit."""
+    """The caller of a request, as authentication found it. All fields are None for the user of stdio or mode `none`."""
 
-    issuer: str | None = None  # without a slash at its end; a subject is unique within one issuer only
-    principal: str | None = None
-    credential: "Credential | None" = None
+    issuer: str | None = None  # `jwt`: without a slash at its end; a subject is unique within one issuer only
+    principal: str | None = None  # `token`: the name of the token; `jwt`: the subject
+    credential: "Credential | None" = None  # `caller`: the caller's own, for Contit
 
 
 @dataclass(slots=True)

@@ -1,12 +1,13 @@
-"""How long a call waits for an answer, by its host: a longer wait than the host's loses the answer, a short one a turn.
+"""How long a call waits for an answer, by its host.
 
-The table has measured limits of tool calls, each less a margin; docs/hosts.md says how each was measured.
+A wait beyond the host's limit loses the answer; one that ends early costs the model another call. The table has the
+measured limits of tool calls, each less a margin; docs/hosts.md says how each was measured.
 """
 
 import re
 from dataclasses import dataclass
 
-# The usual wait, and the ceiling of `wait_seconds`.
+# In seconds: the usual wait, and the ceiling of `wait_seconds`. A host that is not in the table is _NAMED_UNKNOWN.
 _PATIENT, _ORDINARY = (240.0, 240.0), (45.0, 50.0)
 _NAMED_UNKNOWN, _NAMELESS = (45.0, float("inf")), (25.0, float("inf"))
 _BY_NAME = {
@@ -16,7 +17,7 @@ _BY_NAME = {
     "continue-cli-client": _ORDINARY,  # 60 s
     "continue-client": _ORDINARY,
     "inspector-cli": _ORDINARY,  # 60 s
-    "mcp": _NAMELESS,  # the SDK's default name: LlamaIndex stops at 30 s and says no other
+    "mcp": _NAMELESS,  # the SDK's default name; of the hosts that keep it, LlamaIndex stops at 30 s
     "": _NAMELESS,
 }
 
@@ -40,7 +41,7 @@ class WaitPolicy:
     """The rule for the wait of a call. The operator's setting replaces the table of hosts."""
 
     operator_seconds: float | None = None
-    longest: float = 240.0
+    longest_seconds: float = 240.0
 
     def seconds(self, wished: float | None, *, host: str | None) -> float:
         """Return the wait of one call in seconds. A longer `wait_seconds` is clamped, never refused."""
@@ -48,5 +49,5 @@ class WaitPolicy:
         usual, ceiling = _NAMELESS if name in _LIBRARIES else _BY_NAME.get(name, _NAMED_UNKNOWN)
         if self.operator_seconds is not None:
             usual, ceiling = self.operator_seconds, float("inf")
-        longest = max(self.longest, self.operator_seconds or 0.0)
+        longest = max(self.longest_seconds, self.operator_seconds or 0.0)
         return min(usual, longest) if wished is None else max(0.0, min(wished, ceiling, longest))

@@ -1,4 +1,4 @@
-"""The server for clients in the same process, which all take an `MCPServer`: its middleware uses `create_server`."""
+"""The server as an `MCPServer`, which clients in the same process expect. `create_server`'s handlers do the work."""
 
 import logging
 from typing import Any
@@ -18,9 +18,9 @@ class InProcessServer(MCPServer[Any]):
 
     def __init__(self, context: AppContext) -> None:
         self._server = create_server(context)
-        middleware = [*self._server.middleware[1:], self._answer]  # the first is the SDK's own, as in `MCPServer`
+        middleware = [*self._server.middleware[1:], self._dispatch]  # the first is the SDK's, which `MCPServer` has too
         handler = logging.NullHandler()
-        logging.getLogger().addHandler(handler)  # else the SDK configures the logging of the program
+        logging.getLogger().addHandler(handler)  # without a handler the SDK configures the program's logging
         try:
             super().__init__(
                 NAME, **PRESENTATION, lifespan=lambda _: context, subscriptions=False, middleware=middleware
@@ -28,12 +28,12 @@ class InProcessServer(MCPServer[Any]):
         finally:
             logging.getLogger().removeHandler(handler)
 
-    async def _answer(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    async def _dispatch(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         entry = self._server.get_request_handler(ctx.method)
         if entry is None or ctx.method == "server/discover":
             result = await call_next(ctx)
             if isinstance(result, dict) and "capabilities" in result:
-                extensions = None if ctx.method == "initialize" else self._server.extensions  # that era has none
+                extensions = None if ctx.method == "initialize" else self._server.extensions  # from 2026-07-28 on
                 can = self._server.get_capabilities(protocol_version=ctx.protocol_version, extensions=extensions)
                 result["capabilities"] = dumped(can)
             return result

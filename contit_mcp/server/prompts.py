@@ -20,11 +20,11 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 SKILLS, SKILL_SCHEME = "io.modelcontextprotocol/skills", "skill://"
 
-_LANGUAGE = {"description": {"en": "en or it; en by default."}}
+_LANGUAGE = {"description": {"en": "The language of this prompt: en (the default) or it."}}
 _LONGEST_ARGUMENT = 2_000
 _ARGUMENT = re.compile(r"\{(\w+)\}")
 
-_VALUES = {  # of arguments, which are known without asking Contit
+_VALUES = {  # suggestions for arguments; Contit is not asked for them
     "language": ("en", "it"),
     "locale": ("en", "it", "de"),
     "content_type": ("articles", "products", "pages", "articoli", "prodotti", "pagine"),
@@ -81,14 +81,14 @@ def complete_prompt(argument: str, value: str) -> list[str]:
 
 
 def add_skills(server: Server[Any]) -> None:
-    """Register the extension with a server."""
+    """Register the extension for skills with a server."""
     server.extensions[SKILLS] = {}
-    server.add_request_handler("skills/list", types.PaginatedRequestParams, _answer)
-    server.add_request_handler("skills/get", types.ReadResourceRequestParams, _answer)
+    server.add_request_handler("skills/list", types.PaginatedRequestParams, _handle_skills)
+    server.add_request_handler("skills/get", types.ReadResourceRequestParams, _handle_skills)
 
 
 def skill(uri: str) -> tuple[str, dict[str, Any]]:
-    """Return the SKILL.md at this address, and its skill's entry in `skills/list`."""
+    """Return the SKILL.md at this address, and the skill's entry in `skills/list`; raise MCPError if there is none."""
     found = _skills().get(uri)
     if found is None:
         raise MCPError(types.INVALID_PARAMS, "There is no such skill.", {"uri": uri})
@@ -112,7 +112,7 @@ def _markdown(name: str, job: Mapping[str, Any]) -> str:
     lines = ["---", f"name: {name}", f"description: {json.dumps(job['description']['en'])}", "---", ""]
     lines += [f"# {job['title']['en']}", ""]
     if arguments := job.get("arguments", {}):
-        lines += ["Take these from the user; ask for what is required. Leave out a line below without its value.", ""]
+        lines += ["Get these values from the user. Leave out each line below whose value is missing.", ""]
         for argument, known in arguments.items():
             needed = " (required)" if known.get("required") else ""
             lines.append(f"- <{argument}>{needed}: {known['description']['en']}")
@@ -120,7 +120,7 @@ def _markdown(name: str, job: Mapping[str, Any]) -> str:
     return "\n".join(lines) + _ARGUMENT.sub(r"<\1>", job["text"]["en"].strip()) + "\n"
 
 
-async def _answer(ctx: ServerRequestContext[Any, Any], params: Any) -> HandlerResult:
+async def _handle_skills(ctx: ServerRequestContext[Any, Any], params: Any) -> HandlerResult:
     """Answer `skills/list` and `skills/get`. The extension is defined from 2026-07-28 on."""
     if ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
         raise MCPError(types.METHOD_NOT_FOUND, "Method not found", ctx.method)

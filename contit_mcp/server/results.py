@@ -30,7 +30,7 @@ _FAILURES: dict[Failure | None, str] = {
     Failure.NO_ANSWER: errors.AnswerUnavailableError.message,
 }
 
-# No call of the model can change these.
+# Errors that only the user or the operator can fix.
 _FOR_THE_USER = (
     errors.ConfigurationError, errors.AuthenticationError, errors.PermissionDeniedError, errors.RedirectError,
 )  # fmt: skip
@@ -52,24 +52,24 @@ class RunResult(BaseModel):
     response: Annotated[_Text, Field(description="Contit's answer in Markdown, or the part asked for.")] = None
     elapsed_seconds: Annotated[_Seconds, Field(description="Seconds from the run's start to its end or now.")] = None
     response_offset: Annotated[_Count, Field(description="Where this part of a long answer starts.")] = None
-    response_total: Annotated[_Count, Field(description="Characters of the whole answer, if long or empty (0).")] = None
+    response_total: Annotated[_Count, Field(description="Characters of the whole answer, if in parts or empty.")] = None
     next_offset: Annotated[_Count, Field(description="offset of the next part; absent after the last.")] = None
     error: Annotated[_Text, Field(description="What went wrong, in one line.")] = None
     trace_id: Annotated[_Text, Field(description="For the operator: finds this call in the server's log.")] = None
-    next_step: Annotated[_Text, Field(description="The one call that makes sense now.")] = None
+    next_step: Annotated[_Text, Field(description="What to do now.")] = None
 
 
-def answer_result(report: RunReport, *, part: int, offset: int | None = None) -> CallToolResult:
+def answer_result(report: RunReport, *, part_characters: int, offset: int | None = None) -> CallToolResult:
     """Return the result of `contit_ask` and `contit_response`: the answer from `offset` on, or the state."""
     if report.phase is not Phase.COMPLETED or report.response is None:
-        return handle_result(report)
+        return state_result(report)
     whole, start = report.response, max(0, offset or 0)
     if start > 0 and start >= len(whole):
         raise errors.InvalidArgumentError(
             f"offset is beyond the end: the answer has {len(whole)} characters.",
             hint="Call again with a smaller offset.",
         )
-    end = _part_end(whole, start, part)
+    end = _part_end(whole, start, part_characters)
     is_part, is_last = start > 0 or end < len(whole), end == len(whole)
     if is_last:
         step = "For a follow-up, call contit_ask with this thread_id."
@@ -96,20 +96,20 @@ def answer_result(report: RunReport, *, part: int, offset: int | None = None) ->
     )
 
 
-def _part_end(text: str, start: int, part: int) -> int:
-    """Return where a part of `text` ends that starts at `start`: at the end of a paragraph, a line or a word."""
-    limit = start + part
+def _part_end(text: str, start: int, characters: int) -> int:
+    """Return where the part that starts at `start` ends: after a paragraph, a line or a word, within the limit."""
+    limit = start + characters
     if limit >= len(text):
         return len(text)
     for separator in ("\n\n", "\n", " "):
-        cut = text.rfind(separator, start + part // 2, limit)
+        cut = text.rfind(separator, start + characters // 2, limit)
         if cut >= 0:
             return cut + len(separator)
     return limit
 
 
-def handle_result(report: RunReport) -> CallToolResult:
-    """Return the result of `contit_start` and `contit_status`: the state of the run; its answer is another call."""
+def state_result(report: RunReport) -> CallToolResult:
+    """Return the result of `contit_start` and `contit_status`: the state of the run, without its answer."""
     ids = _ids(report.thread_id, report.run_id)
     status, error = "in_progress", None
     text = f"Still running, not failed. Call contit_response({ids}). Do not ask again."
@@ -137,7 +137,7 @@ def error_result(
     thread_id, run_id = about
     goes_on = run_id is not None and not isinstance(error, errors.InvalidArgumentError)
     if isinstance(error, errors.RunNotFoundError):
-        thread_id, run_id, goes_on = None, None, False  # ids that do not work are not given back
+        thread_id, run_id, goes_on = None, None, False  # ids that do not work are not returned
     elif isinstance(error, errors.RunError):
         thread_id, run_id = error.thread_id, error.run_id
         goes_on = isinstance(error, errors.RunUnreachableError | errors.ThreadBusyError) and run_id is not None

@@ -22,13 +22,13 @@ from contit_mcp.telemetry.call_stats import NULL_LISTENER
 if TYPE_CHECKING:
     from contit_mcp.server.context import AppContext, Caller
 
-MOST_CREDENTIALS = 1_000  # of callers whose assistants are kept; the least recently used one is dropped first
-BY_NAME = ("token", "jwt")  # callers share the server's credential, and see handles instead of Contit's ids
-_NO_SEAL_KEY = b"contit-mcp"
+MOST_CREDENTIALS = 1_000  # mode `caller`: one assistant is kept for each; the least recently used is dropped first
+NAMED_MODES = ("token", "jwt")  # callers have names, share the server's credential, and see handles instead of ids
+_NO_SEAL_KEY = b"contit-mcp"  # the HMAC key of owners without a seal key, and of owners in handles; not secret
 
 
 class Services:
-    """The services of one process. The client and the store are made when they are first used."""
+    """The parts that the calls of one process share. The client and the store are made when they are first used."""
 
     def __init__(self, context: "AppContext") -> None:
         self.drain = DrainScope()
@@ -43,15 +43,15 @@ class Services:
         self._assistants: OrderedDict[str, tuple[Assistant, Backoff]] = OrderedDict()
 
     def tenant(self, caller: "Caller") -> Tenant:
-        """Return the assistant that asks for this caller; a caller who was not identified is refused."""
+        """Return the owner of this caller with its assistant; raise ConfigurationError for an unidentified caller."""
         auth, base_url = self._context.auth, self._settings.base_url
         credential = caller.credential
         if auth != "caller":
             if self._credential is None:
                 self._credential = configured_credential(self._settings, transport=self._context.transport)
             credential = self._credential
-        by_name = auth in BY_NAME
-        unnamed = by_name and (caller.principal is None or self._sealer is None)
+        named = auth in NAMED_MODES
+        unnamed = named and (caller.principal is None or self._sealer is None)
         if credential is None or unnamed:  # a stranger is never served with the server's own credential
             raise ConfigurationError(
                 "The caller was not identified, so nothing was asked.",
@@ -59,18 +59,18 @@ class Services:
             )
         identity = credential.identity()
 
-        def owner(key: bytes) -> str:
-            if by_name:
+        def owner_with(key: bytes) -> str:
+            if named:
                 return owner_of_name(auth, caller.issuer or "", caller.principal or "", base_url, key=key)
             return owner_of_credential(identity, base_url, key=key)
 
-        name = owner(self._owner_key)
+        owner = owner_with(self._owner_key)
         return Tenant(
-            self._assistant(credential, name if auth == "caller" else ""),
-            name,
-            owner(_NO_SEAL_KEY),
+            self._assistant(credential, cache_key=owner if auth == "caller" else ""),
+            owner,
+            owner if self._owner_key == _NO_SEAL_KEY else owner_with(_NO_SEAL_KEY),
             task_sealer=lambda: self._sealer or sealer_of_credential(identity),
-            sealer=self._sealer if by_name else None,
+            sealer=self._sealer if named else None,
             keeps_titles=auth == "none" and self._settings.titles,
         )
 
@@ -86,7 +86,7 @@ class Services:
         return self._store
 
     def backoff_stretch(self) -> float:
-        """Return the factor by which pauses are longer because Contit is overloaded or away; the highest of all."""
+        """Return the highest factor, of all credentials, by which pauses grow while Contit is overloaded or away."""
         return max((backoff.stretch for _, backoff in self._assistants.values()), default=1.0)
 
     async def aclose(self) -> None:
@@ -98,10 +98,10 @@ class Services:
             if each is not None:
                 await each.aclose()
 
-    def _assistant(self, credential: Credential, name: str) -> Assistant:
-        """Return the assistant of a credential. All share one client: anyone can make up credentials."""
-        if (known := self._assistants.get(name)) is not None:
-            self._assistants.move_to_end(name)
+    def _assistant(self, credential: Credential, *, cache_key: str) -> Assistant:
+        """Return the assistant of a credential. All share one HTTP client: callers can make up any number of them."""
+        if (known := self._assistants.get(cache_key)) is not None:
+            self._assistants.move_to_end(cache_key)
             return known[0]
         if self._http is None:
             self._http = _http_client(self._settings.base_url, self._settings, self._context.transport)
@@ -115,7 +115,7 @@ class Services:
             drain=self.drain,
             listener=self._context.metrics or NULL_LISTENER,
         )
-        self._assistants[name] = assistant, client.backoff
+        self._assistants[cache_key] = assistant, client.backoff
         if len(self._assistants) > MOST_CREDENTIALS:
             self._assistants.popitem(last=False)
         return assistant
@@ -127,7 +127,7 @@ def _http_client(base_url: str, settings: Settings, transport: httpx.AsyncBaseTr
 
 
 def configured_credential(settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None) -> Credential:
-    """Return the credential of the settings; there must be one."""
+    """Return the credential of the settings; raise ConfigurationError if there is none."""
     if key := settings.secret("api_key"):
         return APIKeyAuth(key)
     if token := settings.secret("access_token"):

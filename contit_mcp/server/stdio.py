@@ -18,7 +18,7 @@ from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)
 
-LONGEST_LINE = 1_048_576  # bytes of a message; the longest prompt, every character escaped, takes a fifth of it
+LONGEST_LINE = 1_048_576  # bytes of a message; the longest prompt, every character escaped, takes two fifths of it
 _ID: TypeAdapter[types.RequestId] = TypeAdapter(types.RequestId)
 
 
@@ -36,7 +36,7 @@ async def serve_stdio(server: Server[Any], *, stdin_ended: anyio.Event) -> None:
                 yield text
         stdin_ended.set()
 
-    async with stdio_server(stdin=cast("anyio.AsyncFile[str]", messages())) as (reader, writer):
+    async with stdio_server(stdin=cast("anyio.AsyncFile[str]", messages())) as (reader, writer):  # iterated only
         await server.run(reader, writer, server.create_initialization_options())
 
 
@@ -49,7 +49,7 @@ def _read_line() -> bytes:
 
 
 def problem_of(line: str, *, size: int) -> types.JSONRPCError | None:
-    """Return the error that answers a line of `size` bytes, or None if it is a message."""
+    """Return the error that answers a line of `size` bytes; None for a message that can be handled."""
     is_notification = False
     with suppress(ValueError):
         message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
@@ -63,7 +63,7 @@ def problem_of(line: str, *, size: int) -> types.JSONRPCError | None:
         json.dumps(body, ensure_ascii=False).encode()  # JSON can escape lone surrogates
     except (ValueError, RecursionError):
         code, text = types.PARSE_ERROR, "The line is not JSON with whole characters."
-    if is_notification:  # the adapter takes a request with an odd id for one
+    if is_notification:  # the adapter takes a request whose id has another type for a notification
         if "id" not in body:
             return None
         text = "The id of a request must be a string or a whole number."

@@ -1,6 +1,6 @@
 """`contit_ask` as a task, for clients that declare the extension: a run of Contit is a durable job already.
 
-Nothing runs in the background and nothing is stored beside the runs: a task's id says which run a poll looks at.
+Nothing runs in the background and nothing is stored beside the runs: a task's id names the run that a poll asks about.
 """
 
 import logging
@@ -26,11 +26,11 @@ TASK_SECONDS = 86_400.0  # how long a task id is valid: as long as a run is reme
 
 _MOST_POLLED = 2_000  # tasks whose last poll is remembered, to space the polls of each owner
 _POLLED_SECONDS = 90.0  # a task that was not polled for this long no longer counts as in flight
-_SECONDS_PER_TASK = 0.5  # each task of an owner stretches the pause between polls: two polls a second an owner
+_SECONDS_PER_TASK = 0.5  # each task of an owner lengthens the pause between polls: two polls a second for each owner
 
 
 class TaskId(NamedTuple):
-    """The content of a task's id: Contit's own ids, and when it was asked, by which tasks of the same run differ."""
+    """The content of a task's id: Contit's own ids, and the time of the ask, in which tasks of one run differ."""
 
     thread_id: str
     run_id: str
@@ -49,16 +49,16 @@ class TaskId(NamedTuple):
 
     @property
     def created_at(self) -> float:
-        """When it was asked, in seconds since the epoch."""
+        """The time of the ask, in seconds since the epoch."""
         return self.asked_at_ms / 1000
 
 
 class AskTasks:
-    """A `TaskSource` of Contit's runs: calls of `ask` become tasks. The other tools answer themselves."""
+    """A `TaskSource` of Contit's runs: calls of `contit_ask` become tasks; calls of other tools do not."""
 
     def __init__(self, context: AppContext, ask: Tool) -> None:
         self._context = context
-        self._ask = replace(ask, run=self._begin)
+        self._ask = replace(ask, run=self._begin)  # which may return a task
         self._latest_asked_at_ms = 0
         self._polled: OrderedDict[tuple[str, str], float] = OrderedDict()  # (owner, task id) → monotonic seconds
 
@@ -67,13 +67,13 @@ class AskTasks:
         return Support.OPTIONAL if tool_name == self._ask.listed.name else Support.NEVER
 
     async def create(self, params: CallToolRequestParams, ctx: Request, _call_next: CallNext) -> Task | HandlerResult:
-        """Start the run or join the one that answers the question, and wait briefly; then there is a task."""
+        """Ask, and wait briefly; return the result of the call if it is there by then, else a task."""
         return await run_call(self._ask, params.arguments or {}, ctx, self._context)
 
     async def get(self, task_id: str, ctx: Request) -> Task:
-        """Take a snapshot of the run."""
+        """Return the task as its run is now; raise MCPError for an id that does not open or has expired."""
         with self._opened(task_id, ctx) as (call, task):
-            return self._found(task_id, task, await call.tenant.snapshot(*task), call)
+            return self._task_of(await call.tenant.snapshot(*task), task_id, task, call)
 
     async def update(self, task_id: str, _responses: dict[str, Any], ctx: Request) -> bool:
         """Ignore the responses: a run requests no input."""
@@ -81,7 +81,7 @@ class AskTasks:
             return True
 
     async def cancel(self, task_id: str, ctx: Request) -> bool:
-        """Note it with the run, where it is remembered. The run itself continues: Contit has no cancel."""
+        """Store the cancellation with the run, if it is remembered. The run continues: Contit has no cancel."""
         with self._opened(task_id, ctx) as (call, task):
             owner = call.tenant.owner
             self._polled.pop((owner, task_id), None)
@@ -96,18 +96,18 @@ class AskTasks:
         wait, inline = call.wait(wait_seconds), settings.task_inline_seconds
         report = await call.tenant.ask(prompt, thread_id, wait_seconds=wait, answer_seconds=inline, observer=call)
         if report.phase is not Phase.IN_PROGRESS or call.thread_id is None or call.run_id is None:
-            return answer_result(report, part=settings.answer_part_characters)
+            return answer_result(report, part_characters=settings.answer_part_characters)
         # Tasks that share a run differ by this time, so it always grows.
         self._latest_asked_at_ms = max(int(self._now() * 1000), self._latest_asked_at_ms + 1)
         task = TaskId(call.thread_id, call.run_id, self._latest_asked_at_ms)
         message = _working(report.elapsed_seconds or 0.0) + (f" {MAYBE_TWICE}" if report.maybe_twice else "")
-        handle = call.tenant.task_sealer().seal("task", call.tenant.holder, task.text)
+        handle = call.tenant.task_sealer().seal("task", call.tenant.handle_owner, task.text)
         return self._task(handle, task, call, Status.WORKING, message=message)
 
     @contextmanager
     def _opened(self, task_id: str, ctx: Request) -> Iterator[tuple[Call, TaskId]]:
         with logged_request(ctx, self._context) as call:
-            text = call.tenant.task_sealer().open("task", call.tenant.holder, task_id)
+            text = call.tenant.task_sealer().open("task", call.tenant.handle_owner, task_id)
             task = None if text is None else TaskId.read(text)
             if task is None or self._now() - task.created_at >= TASK_SECONDS:
                 raise unknown_task()
@@ -115,7 +115,7 @@ class AskTasks:
             yield call, task
             call.facts.setdefault("outcome", "acknowledged")
 
-    def _found(self, task_id: str, task: TaskId, report: RunReport, call: Call) -> Task:
+    def _task_of(self, report: RunReport, task_id: str, task: TaskId, call: Call) -> Task:
         if report.cancelled:
             call.facts["outcome"] = "cancelled"
             message = "Cancelled. The run continues at Contit, which has no cancel; its answer is not waited for."
@@ -125,11 +125,11 @@ class AskTasks:
             elapsed = report.elapsed_seconds if report.elapsed_seconds is not None else self._now() - task.created_at
             return self._task(task_id, task, call, Status.WORKING, message=_working(elapsed))
         if report.error is not None:
-            call.failed(report.error)
+            call.note_error(report.error)
             result = error_result(report.error)  # without a trace id: the end of a task does not change
         else:
             call.facts["outcome"] = "completed"
-            result = answer_result(report, part=self._context.settings.answer_part_characters)
+            result = answer_result(report, part_characters=self._context.settings.answer_part_characters)
         ended_at = max(task.created_at, report.ended_at or 0.0)
         return self._task(task_id, task, call, Status.COMPLETED, updated_at=ended_at, result=result)
 

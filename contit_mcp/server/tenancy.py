@@ -1,8 +1,8 @@
-"""Who asks, and which ids they see: owners, sealed ids, and the assistant for one owner.
+"""Owners of runs, handles (ids that are sealed for one owner), and the assistant for one owner.
 
 Ids are sealed with deterministic authenticated encryption (AES-SIV, RFC 5297): the same id always gives the same
 handle, so that a model can compare handles, and replicas share nothing but the key. A handle holds the kind of the id
-and a digest of its owner, so that it opens for them alone, and for the operator who has the key.
+and a digest of its owner, so that it opens for this owner alone, and for the operator who has the key.
 """
 
 import base64
@@ -33,7 +33,7 @@ Kind = Literal["thread", "run", "task"]
 _KINDS: tuple[Kind, ...] = ("thread", "run", "task")
 
 _Id = TypeVar("_Id", str, str | None)
-_BOUND_TO: list[bytes | bytearray | memoryview] = [b"contit-mcp handles v2"]
+_BOUND_TO: list[bytes | bytearray | memoryview] = [b"contit-mcp handles v2"]  # a handle of another form does not open
 
 
 def owner_of_credential(identity: str, base_url: str, *, key: bytes) -> str:
@@ -52,7 +52,7 @@ def _digest(key: bytes, *parts: str) -> str:
 
 
 class Sealer:
-    """Seals and opens handles. The first key seals, all open: so a new key is put first."""
+    """Seals and opens handles. The first key seals, all open (docs/deployment.md says how to change keys)."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         if any(len(key) < SHORTEST_KEY for key in keys):
@@ -98,7 +98,7 @@ class Sealer:
 
 
 def _packed(text: str) -> bytes:
-    """Return an id as bytes. A GUID takes 17 of them instead of 36: a handle costs a model half the tokens."""
+    """Return an id as bytes. A GUID takes 17 bytes instead of 36, which halves the tokens of a handle."""
     with suppress(ValueError):
         guid = uuid.UUID(text)
         if str(guid) == text:
@@ -107,7 +107,7 @@ def _packed(text: str) -> bytes:
 
 
 def sealer_of_credential(identity: str) -> Sealer:
-    """Return the sealer of task ids where no seal key is set. Each process with the credential understands the ids."""
+    """Return the sealer of task ids where no seal key is set. Every process with the credential opens the ids."""
     return Sealer([hmac.new(b"contit-mcp task ids v1", identity.encode(), hashlib.sha256).hexdigest()])
 
 
@@ -125,7 +125,7 @@ class Tenant:
 
     assistant: Assistant
     owner: str
-    holder: str  # of the handles; it depends on no seal key, so that a handle outlives the removal of an old key
+    handle_owner: str  # the owner in handles; no seal key is part of it, so that handles outlive the removal of a key
     task_sealer: Callable[[], Sealer]
     sealer: Sealer | None = None  # of thread and run ids; None where the owner sees Contit's own
     keeps_titles: bool = False
@@ -168,12 +168,12 @@ class Tenant:
     def _sealed(self, kind: Kind, contits_id: _Id) -> _Id:
         if contits_id is None or self.sealer is None:
             return contits_id
-        return self.sealer.seal(kind, self.holder, contits_id)
+        return self.sealer.seal(kind, self.handle_owner, contits_id)
 
     def _opened(self, kind: Kind, handle: _Id) -> _Id:
         if handle is None or self.sealer is None:
             return handle
-        opened = self.sealer.open(kind, self.holder, handle)
+        opened = self.sealer.open(kind, self.handle_owner, handle)
         if opened is None:
             raise RunNotFoundError(None, None)
         return opened

@@ -1,6 +1,7 @@
-"""The four tools. The types of each function are its schema, and its docstring is the description.
+"""The four tools, and `contit_probe`, which `--probe` adds. A new tool is a function and a line in `create_tools`.
 
-Models often see only the descriptions, so each is complete. No schema has a union: several hosts refuse them.
+The types of a function are the tool's schema, and its docstring is the description. Models often see nothing else, so
+each description is complete. No schema has a union: several hosts refuse them.
 """
 
 import inspect
@@ -14,13 +15,13 @@ from mcp_types import CallToolResult, TextContent
 from pydantic import BaseModel, Field, create_model
 from pydantic.json_schema import SkipJsonSchema
 
-from contit_mcp.server.results import RunResult, answer_result, handle_result
+from contit_mcp.server.results import RunResult, answer_result, state_result
 from contit_mcp.tasks.extension import Task
 
-if TYPE_CHECKING:  # start-up time: `call` brings in the core
+if TYPE_CHECKING:  # `call` needs this module's types in turn
     from contit_mcp.server.call import Call
 
-_Text = str | SkipJsonSchema[None]
+_Text = str | SkipJsonSchema[None]  # may be left out, although the schema has no union with null
 _Number = float | SkipJsonSchema[None]
 
 Prompt = Annotated[
@@ -39,7 +40,7 @@ RunId = Annotated[str, Field(description="run_id of the result, copied exactly."
 OptionalRunId = Annotated[
     _Text, Field(description="run_id of the result; pass it if you have it. Without it: the thread's latest answer.")
 ]
-WaitSeconds = Annotated[_Number, Field(description="Leave out. Longest wait in seconds; the default fits this host.")]
+WaitSeconds = Annotated[_Number, Field(description="Longest wait in seconds. Leave out: the default fits this host.")]
 StatusWaitSeconds = Annotated[
     _Number, Field(description="Longest wait for the end of the run, in seconds. Default 0: return at once.")
 ]
@@ -51,18 +52,18 @@ async def contit_ask(
 ) -> CallToolResult:
     """Answer a question about the content in the Contit CMS: articles, products, pages, their state (draft, \
 published), dates, authors, tags, languages. Contit's assistant looks it up; it only reads and cannot create, change \
-or publish anything. Give the user its answer without adding items, numbers or dates of your own. For every follow-up \
+or publish anything. Give the user the answer without adding items, numbers or dates of your own. For every follow-up \
 pass thread_id of the result. If the result is in_progress, call contit_response with its thread_id and run_id; do not \
 ask again."""
     report = await call.tenant.ask(prompt, thread_id, wait_seconds=call.wait(wait_seconds), observer=call)
-    return answer_result(report, part=call.context.settings.answer_part_characters)
+    return answer_result(report, part_characters=call.context.settings.answer_part_characters)
 
 
 async def contit_start(call: "Call", prompt: Prompt, thread_id: FollowUpThreadId = None) -> CallToolResult:
-    """Start a question to Contit without waiting for its answer. Only to have several questions answered side by \
-side: call it once for each, then contit_response once for each. For a single question use contit_ask."""
+    """Start a question to Contit without waiting for its answer. Use it only to have several questions answered \
+side by side: call it once for each, then contit_response once for each. For a single question use contit_ask."""
     report = await call.tenant.start(prompt, thread_id, wait_seconds=call.wait(None), observer=call)
-    return handle_result(report)
+    return state_result(report)
 
 
 async def contit_status(
@@ -71,7 +72,7 @@ async def contit_status(
     """Tell whether a question to Contit is completed, in_progress or failed, without its answer. Rarely needed: \
 contit_response waits and returns the answer."""
     wait = call.wait(wait_seconds or 0.0)
-    return handle_result(await call.tenant.status(thread_id, run_id, wait_seconds=wait, observer=call))
+    return state_result(await call.tenant.status(thread_id, run_id, wait_seconds=wait, observer=call))
 
 
 async def contit_response(
@@ -84,7 +85,7 @@ async def contit_response(
     """Get the answer to a question already asked with contit_ask or contit_start; it waits while Contit is still \
 working. Call it again with the same ids as long as the result is in_progress."""
     report = await call.tenant.response(thread_id, run_id, wait_seconds=call.wait(wait_seconds), observer=call)
-    return answer_result(report, part=call.context.settings.answer_part_characters, offset=offset)
+    return answer_result(report, part_characters=call.context.settings.answer_part_characters, offset=offset)
 
 
 async def contit_probe(
@@ -92,8 +93,8 @@ async def contit_probe(
     seconds: Annotated[float, Field(description="How long to wait, at most 600.")],
     progress: Annotated[bool, Field(description="Whether to send progress every 10 seconds. Default true.")] = True,  # noqa: FBT002 - a parameter of the tool
 ) -> CallToolResult:
-    """Wait so many seconds and say how long it was. Measures how long this host lets a tool call take; \
-it asks Contit nothing."""
+    """Wait so many seconds, and report how long the call took. It measures how long this host lets a tool call take, \
+and asks Contit nothing."""
     call.sends_progress = call.sends_progress and progress
     began = anyio.current_time()
     await anyio.sleep(min(max(seconds, 0.0), 600.0))
@@ -106,7 +107,7 @@ it asks Contit nothing."""
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool: its entry in `tools/list`, the model of its parameters, and the function that gets the call and them."""
+    """A tool: its entry in `tools/list`, the model of its arguments, and the function that takes a `Call` and these."""
 
     listed: types.Tool
     arguments: type[BaseModel]
@@ -126,10 +127,10 @@ def create_tools(*, probe: bool = False) -> dict[str, Tool]:
 
 
 def _tool(function: Callable[..., Awaitable[CallToolResult]], title: str, *, idempotent: bool) -> Tool:
-    parameters = list(inspect.signature(function).parameters.values())[1:]  # the first is the call
+    parameters = list(inspect.signature(function).parameters.values())[1:]  # the first is the `Call`
     fields: dict[str, Any] = {p.name: (p.annotation, ... if p.default is p.empty else p.default) for p in parameters}
     arguments = create_model(function.__name__, **fields)
-    # A question leaves a conversation behind, not content: all tools are read-only (docs/architecture.md).
+    # A question leaves a conversation behind, not content: all tools are read-only (docs/architecture.md, 7).
     hints = types.ToolAnnotations(read_only_hint=True, destructive_hint=False, open_world_hint=True)
     hints.idempotent_hint = idempotent
     listed = types.Tool(

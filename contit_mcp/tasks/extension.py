@@ -1,9 +1,7 @@
-"""The Tasks extension: calls that become tasks, and the three methods about them.
+"""The Tasks extension: calls that become tasks, and the three methods about them. `source` is a `TaskSource`.
 
-    MCPServer("name", extensions=[TasksExtension(source)])
-    add_tasks(server, source, call_tool)     # the low-level Server, with its own handler of `tools/call`
-
-`source` is a `TaskSource`.
+MCPServer("name", extensions=[TasksExtension(source)])
+add_tasks(server, source, call_tool)     # the low-level Server, with its own handler of `tools/call`
 """
 
 from collections.abc import Mapping, Sequence
@@ -204,13 +202,13 @@ class TasksExtension(Extension):
 
 
 def _task_id(ctx: Request, params: TaskParams) -> str:
-    """Return the task that is meant, after the checks of version, capability and header."""
+    """Return the id of the task; raise MCPError for a wrong version, capability, id or header."""
     if ctx.protocol_version not in VERSIONS:
         raise MCPError(types.METHOD_NOT_FOUND, "Method not found", ctx.method)
     _check_declared(ctx)
     if not isinstance(params.task_id, str):
         raise MCPError(types.INVALID_PARAMS, "taskId must be a string: that of a task, exactly as it was returned.")
-    # A proxy may have routed by the header. One without it passes: fastmcp-tasks 4.1.2 does not send it.
+    # A proxy may have routed by the header. A request without it passes: fastmcp-tasks 4.1.2 does not send it.
     headers: Mapping[str, str] = getattr(ctx.request, "headers", None) or {}
     named = headers.get(MCP_NAME_HEADER)
     if named is not None and decode_header_value(named) != params.task_id:

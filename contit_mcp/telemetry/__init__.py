@@ -1,1 +1,1 @@
-"""Logs, metrics, traces, and the statistics of a call."""
+"""Logs, metrics, traces, the statistics of a call, and whether Contit can be reached."""

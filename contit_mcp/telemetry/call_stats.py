@@ -1,4 +1,4 @@
-"""Count events at the moment they happen, for one call and for the server, and judge by them whether Contit answers."""
+"""Count events as they happen, for one call and for the server; and judge by the requests whether Contit answers."""
 
 import math
 from collections import Counter
@@ -14,37 +14,38 @@ from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)
 
-Event = Literal["retry", "poll", "join", "store_error", "held"]  # held: not sent, as Contit had asked for a pause
+# join: an ask was deduplicated; held: a start was not sent, because Contit had asked for a pause
+Event = Literal["retry", "poll", "join", "store_error", "held"]
 
-RunState = Literal["waited for", "polled"]  # other replicas can poll those that callers of this one wait for
+RunState = Literal["waited for", "polled"]  # a run that callers here wait for can be polled by another replica
 
-# Instead of a status
+# Used instead of an HTTP status
 POOL = "pool"  # no connection of our own was free, so nothing was sent
 NO_ANSWER = "none"  # Contit could not be reached, or the exchange broke
 CANCELLED = "cancelled"  # the caller left, or its time ended, before the answer was complete
 
 
 class Listener:
-    """Receives the events of a server; this base class ignores all. Methods return at once and raise nothing."""
+    """Receives the events of a server; this base class ignores them. Methods return at once and raise nothing."""
 
     def on_request(self, endpoint: str, status: str, seconds: float) -> None:
         """A request has finished; `status` is the HTTP status, or `POOL`, `NO_ANSWER` or `CANCELLED`."""
 
     def on_connection(self, seconds: float) -> None:
-        """A request got a connection of our own after waiting so long for it."""
+        """A request got one of our connections after waiting this long for it."""
 
     def on_event(self, event: Event) -> None:
         """Another event of a call has happened."""
 
     def run_ended(self, end: str, seconds: float | None) -> None:
-        """An end ("completed", or a `Failure`) was seen, for the first time in any process; seconds from the start."""
+        """A run's end ("completed" or a `Failure`) was seen, first in any process, `seconds` after its start."""
 
     def run_in(self, state: RunState) -> AbstractContextManager[object]:
-        """Return what is entered while this process polls a run, or while callers of it wait for a run."""
+        """Return a context manager, to be entered while this process polls a run, or its callers wait for one."""
         return nullcontext(state)
 
     def store_use(self, operation: str) -> AbstractContextManager[object]:
-        """Return what is entered while an operation of the store lasts; it has failed if an error leaves it."""
+        """Return a context manager, to be entered for one operation of the store; an error in it is a failure."""
         return nullcontext(operation)
 
     def store_usable(self, *, usable: bool) -> None:
@@ -62,8 +63,8 @@ class CallStats:
     """Counters of one call. Every event is also reported to the listener."""
 
     listener: Listener = NULL_LISTENER
-    requests: int = 0  # to Contit and the token endpoint, without those that got no connection of our own
-    statuses: Counter[str] = field(default_factory=Counter)  # of finished requests, or what is instead of one
+    requests: int = 0  # to Contit and the token endpoint, without those that got none of our connections
+    statuses: Counter[str] = field(default_factory=Counter)  # of finished requests: HTTP statuses, or the above
     events: Counter[Event] = field(default_factory=Counter)
 
     def count_request(self, endpoint: str, status: str, seconds: float) -> None:
@@ -89,22 +90,22 @@ def start_call_stats(listener: Listener = NULL_LISTENER) -> CallStats:
 
 
 def current_call_stats() -> CallStats:
-    """Return the counters of the call that this task works for; outside of a call, unused counters."""
+    """Return the counters of the call that this task works for; outside of a call, new ones that nobody reads."""
     return _current.get() or CallStats()
 
 
-_ROW = 3  # failures that count as an outage
-_SILENT_READS, _SILENT_SECONDS = 5, 1.0  # reads that wait without any answer of Contit; a read takes milliseconds
-_LONE_SILENT_SECONDS = 10.0  # of a single request; a start may take seconds
+_ROW = 3  # this many failures in a row are an outage
+_SILENT_READS, _SILENT_SECONDS = 5, 1.0  # this many reads that wait this long are silence; a read takes milliseconds
+_LONE_SILENT_SECONDS = 10.0  # so is any request that waits this long; a start may take seconds
 _SETTLED_SECONDS = 3.0  # without a failure until Contit is back, so that alternating failures are one change of state
 _CHECK_SECONDS = 0.25
 
 
 class Reachability:
-    """Whether Contit answers, judged by all requests of one process. Each change of it is one WARNING in the log.
+    """Whether Contit answers, judged by all requests of one process. Each change is one WARNING in the log.
 
-    A 429, a 5xx, and a connection that broke or was not made are failures. Silence is noticed by `watch`, long before
-    the time limit of a request: a Contit that takes requests and answers none fails none of them.
+    A 429, a 5xx, and a connection that broke or was not made are failures. Silence, while Contit takes requests and
+    answers none, is no failure yet: `watch` notices it long before the requests reach their time limits.
     """
 
     def __init__(self) -> None:
@@ -115,12 +116,12 @@ class Reachability:
 
     @property
     def in_flight(self) -> int:
-        """Return how many requests have no answer yet."""
+        """How many requests have no response yet."""
         return len(self._waiting)
 
     @property
     def oldest_seconds(self) -> float:
-        """Return how long the oldest request has been waiting for its answer; 0 without requests."""
+        """How long the oldest request has waited for its response; 0 without requests."""
         return max((anyio.current_time() - sent for sent, _ in self._waiting.values()), default=0.0)
 
     @contextmanager
@@ -134,19 +135,19 @@ class Reachability:
             del self._waiting[request]
 
     def answered(self) -> None:
-        """Report an answer with any status."""
+        """Report a response that is not a failure."""
         self._answered_at, self._failures = anyio.current_time(), 0
         self.check()
 
     def failed(self, cause: str) -> None:
-        """Report a failure by its status, or the class of its error."""
+        """Report a failure; `cause` is its status, or the class of its error."""
         self._failed_at = anyio.current_time()
         self._failures += 1
         if self._failures >= _ROW and self.reachable:
             self._lost(cause)
 
     def check(self) -> None:
-        """Check for silence, and for the end of an outage."""
+        """Check whether silence has begun, or an outage has ended."""
         now = anyio.current_time()
         unanswered = [(sent, read) for sent, read in self._waiting.values() if sent > self._answered_at]
         silent_reads = sum(read and sent < now - _SILENT_SECONDS for sent, read in unanswered)

@@ -4,8 +4,8 @@
 another application: it keeps the fields listed in `FIELDS`, truncates each, and passes the event to the standard
 library. `configure_logging` is for the command line: one handler on stderr, JSON unless stderr is a terminal.
 
-Credentials, prompts and answers have no field. Of a record of another library only the template is written, of an
-exception only the types and the places: their texts could contain anything.
+Credentials, prompts and answers have no field. Of another library's record only the template is written, and of an
+exception only the types and places, because their texts could contain anything.
 """
 
 import logging
@@ -20,7 +20,7 @@ import structlog
 from opentelemetry import trace
 
 _OURS = "contit_mcp"
-logging.getLogger(_OURS).addHandler(logging.NullHandler())  # else Python prints warnings to stderr
+logging.getLogger(_OURS).addHandler(logging.NullHandler())  # without any handler Python prints warnings to stderr
 
 FIELDS: dict[str, int] = {
     # the call
@@ -40,7 +40,7 @@ FIELDS: dict[str, int] = {
     # records of other libraries
     "logger": 100, "where": 200, "category": 60,
 }  # fmt: skip
-"""The fields of a log line, each with the most characters of a text in it. Any other field is dropped."""
+"""The fields of a log line, each with the maximum length of its text. Any other field is dropped."""
 
 _MOST_EVENT_CHARACTERS = 200
 _LARGEST_NUMBER = 10**18
@@ -116,7 +116,7 @@ def _known_fields(_: object, __: str, event: EventDict) -> EventDict:
 
 
 def _scalar(value: object, longest: int) -> str | float | bool | None:
-    """Return a number, flag or short printable text; of any other object only its type."""
+    """Return a number, a flag, or a short printable text; for any other object, the name of its type."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int | float):
@@ -125,7 +125,7 @@ def _scalar(value: object, longest: int) -> str | float | bool | None:
 
 
 def _text(value: object, longest: int) -> str:
-    """Return a text truncated first, then with each character replaced that could end a line or hide others."""
+    """Return a truncated text, in which spaces replace the characters that could end a line or hide others."""
     text = str.__str__(value) if isinstance(value, str) else f"<{type(value).__name__}>"
     cut = text[:longest]
     if not cut.isprintable():
@@ -154,7 +154,7 @@ def _without_exception_text(_: object, __: str, event: EventDict) -> EventDict:
 def _without_foreign_content(_: object, __: str, event: EventDict) -> EventDict:
     """Keep the template of another library's record, without its arguments.
 
-    A text without arguments may be filled in already: keep it up to the first sign that values usually follow.
+    A text without arguments may have values in it already: keep it up to the first sign that usually precedes a value.
     """
     record: logging.LogRecord = event["_record"]
     arguments = event.pop("positional_args", None)
@@ -172,7 +172,7 @@ def _without_foreign_content(_: object, __: str, event: EventDict) -> EventDict:
 
 
 def _describe(error: BaseException) -> str:
-    """Return the types of an exception and of its causes, each with the places it passed; never their texts."""
+    """Return the types of an exception and its causes, each with the places it passed through; never the texts."""
     parts: list[str] = []
     rest = [error]
     while rest and len(parts) < _MOST_CAUSES:
@@ -186,5 +186,5 @@ def _describe(error: BaseException) -> str:
 
 
 def _short_path(path: str) -> str:
-    """Return a file with the two folders that contain it."""
+    """Return the name of a file with its two innermost folders."""
     return "/".join(path.replace("\\", "/").rsplit("/", 3)[-3:])

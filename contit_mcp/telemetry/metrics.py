@@ -1,4 +1,4 @@
-"""Metrics for a Prometheus server. There is no label for owners, because callers could fill the memory with labels."""
+"""Metrics for a Prometheus server. No label has owners, because callers could fill the memory with labels."""
 
 import platform
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ _SHORT_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)  
 _LAG_PAUSE = 0.5
 
 RUN_ENDS = ("completed", "run_failed", "no_end_seen", "not_found", "no_answer")
-"""Every `end` of a run. Each series starts at 0, so that its first event is a rise."""
+"""Every `end` of a run. Each series starts at 0, so that Prometheus sees its first event as an increase."""
 
 
 class Metrics(Listener):
@@ -49,39 +49,39 @@ class Metrics(Listener):
         text = "Tool calls, without those that returned a task."
         self._seconds = histogram("contit_mcp_call_seconds", text, ["tool"], buckets=_CALL_SECONDS)
         self.calls_in_flight = gauge("contit_mcp_calls_in_flight", "Tool calls under way.")
-        self._dropped = counter("contit_mcp_dropped_arguments", "Arguments that no parameter has the name of.")
+        self._dropped = counter("contit_mcp_dropped_arguments", "Arguments dropped as no parameter has their name.")
         left = counter("contit_mcp_callers_left", "Calls whose caller went away while its run went on.")
-        unknown = counter("contit_mcp_unknown_starts", "Calls told that it is not known whether a run was started.")
-        crashed = counter("contit_mcp_crashed_calls", "Calls that a fault of this program ended.")
-        # Without labels, so that they start at 0 and a first event is a rise.
+        unknown = counter("contit_mcp_unknown_starts", "Calls that ended without knowing whether a run was started.")
+        crashed = counter("contit_mcp_crashed_calls", "Calls that a bug in this program ended.")
+        # Without labels, so that they start at 0, as above.
         self._outcomes = {"cancelled": left, StartUnknownError.__name__: unknown, UnexpectedError.__name__: crashed}
 
         # Contit
-        text = "Requests to Contit; 'none' got no answer, 'pool' no connection of our own."
+        text = "Requests to Contit; those of status 'none' got no response, those of 'pool' no connection of ours."
         self._upstream = counter("contit_mcp_upstream_requests", text, ["endpoint", "status"])
-        text = "From sending a request to Contit to the end of its answer."
+        text = "From sending a request to Contit to the end of its response."
         self._upstream_seconds = histogram("contit_mcp_upstream_seconds", text, ["endpoint"])
-        self._connection_seconds = histogram("contit_mcp_connection_wait_seconds", "Waits for a connection of our own.")
-        self.upstream_in_flight = gauge("contit_mcp_upstream_in_flight", "Requests to Contit without an answer yet.")
+        self._connection_seconds = histogram("contit_mcp_connection_wait_seconds", "Waits for one of our connections.")
+        self.upstream_in_flight = gauge("contit_mcp_upstream_in_flight", "Requests to Contit without a response yet.")
         self.upstream_oldest = gauge("contit_mcp_upstream_oldest_seconds", "How long the oldest of these has waited.")
         self.reachable = gauge("contit_mcp_contit_reachable", "Whether Contit answers, and not with 429 or 5xx.")
-        self.backoff = gauge("contit_mcp_backoff_stretch", "How many times longer pauses are, to spare Contit.")
+        self.backoff = gauge("contit_mcp_backoff_stretch", "Factor by which pauses are longer, to spare Contit.")
         self._events: dict[Event, Counter] = {
             "retry": counter("contit_mcp_upstream_retries", "Requests to Contit that were repeated."),
-            "poll": counter("contit_mcp_polls", "Questions to Contit whether a run has ended."),
-            "join": counter("contit_mcp_deduplicated_asks", "Asks that joined the run of an earlier one."),
+            "poll": counter("contit_mcp_polls", "Polls of Contit for the end of a run."),
+            "join": counter("contit_mcp_deduplicated_asks", "Asks that got the run of an earlier, identical ask."),
             "held": counter("contit_mcp_held_starts", "Starts not sent because Contit asked for a longer pause."),
         }
 
         # The store
-        text = "How long uses of the run store took."
+        text = "How long operations of the run store took."
         self._store_seconds = histogram("contit_mcp_store_seconds", text, ["operation"])
         self._store_errors = counter("contit_mcp_store_errors", "Times that the run store could not be used.")
         self._store_usable = gauge("contit_mcp_store_usable", "Whether the run store can be used; if not, memory is.")
         self._store_usable.set(1)
-        self._store_slow = gauge("contit_mcp_store_slow", "Whether uses of the store take a quarter second and more.")
+        self._store_slow = gauge("contit_mcp_store_slow", "Whether operations of the store take 0.25 s or more.")
         self._store_uses: dict[object, float] = {}
-        store_oldest = gauge("contit_mcp_store_oldest_seconds", "How long the oldest use of the store has waited.")
+        store_oldest = gauge("contit_mcp_store_oldest_seconds", "How long the oldest operation of the store has taken.")
         store_oldest.set_function(
             lambda: max((anyio.current_time() - began for began in self._store_uses.values()), default=0.0)
         )
@@ -91,12 +91,12 @@ class Metrics(Listener):
         self._requests = counter("contit_mcp_http_requests", "HTTP requests by path and status.", ["path", "status"])
         self.under_way = gauge("contit_mcp_requests_under_way", "Requests to /mcp under way.", ["kind"])
         self.most_under_way = gauge("contit_mcp_requests_under_way_limit", "How many of them are served at once.")
-        self.limits_local = gauge("contit_mcp_limits_local_only", "Whether each replica counts alone, without Redis.")
-        self._lag = histogram("contit_mcp_event_loop_lag_seconds", "How late the event loop is with its work.")
+        self.limits_local = gauge("contit_mcp_limits_local_only", "Whether limits apply per replica, without Redis.")
+        self._lag = histogram("contit_mcp_event_loop_lag_seconds", "By how much timers of the event loop are late.")
         self.ready = gauge("contit_mcp_ready", "Whether this server takes calls.")
 
     def set_build_info(self, *, store: str, schema: int | None) -> None:
-        """Set the versions that run; processes with another kind of store, or another schema, see other runs."""
+        """Set the versions of this process. One with another kind of store, or another schema, sees other runs."""
         info = Info("contit_mcp_build", "The versions that run, and which runs they share.", registry=self.registry)
         versions = {"version": __version__, "python": platform.python_version()}
         info.info({**versions, "store": store, "schema": "" if schema is None else str(schema)})
@@ -111,14 +111,14 @@ class Metrics(Listener):
     def count_call(self, tool: str, outcome: str, seconds: float, *, dropped: int, trace_id: str | None) -> None:
         """Count a finished tool call; `outcome` is the result's status, the error's class, or "cancelled"."""
         self._calls.labels(tool, outcome).inc()
-        if outcome != "task":  # it is not over: the run's seconds say how long the question took
+        if outcome != "task":  # the question is not answered yet: `run_ended` reports how long that takes
             self._seconds.labels(tool).observe(seconds, {"trace_id": trace_id} if trace_id else None)
         self._dropped.inc(dropped)
         if (counter := self._outcomes.get(outcome)) is not None:
             counter.inc()
 
     def count_request(self, path: str, status: int, refused: str | None) -> None:
-        """Count an HTTP request; `path` is one of ours or "other"."""
+        """Count an HTTP request to this server; `path` is one of ours or "other"."""
         self._requests.labels(path, str(status)).inc()
         if refused:
             self._rejected.labels(refused).inc()
@@ -135,7 +135,7 @@ class Metrics(Listener):
 
     def on_event(self, event: Event) -> None:
         """Count another event of a call."""
-        if event != "store_error":  # the store reports it too, and more of it
+        if event != "store_error":  # counted by `store_use`, which also sees errors outside of calls
             self._events[event].inc()
 
     def run_ended(self, end: str, seconds: float | None) -> None:

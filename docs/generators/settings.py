@@ -1,4 +1,4 @@
-"""Writes docs/settings.md and configs/contit-mcp.toml from the settings; with --check it names what is stale."""
+"""Writes docs/settings.md and configs/contit-mcp.toml from the settings; with --check it names a stale file."""
 
 import sys
 from pathlib import Path
@@ -15,7 +15,7 @@ HEAD = """\
 
 The command line overrides the environment, which overrides the file (`--config`, or `CONTIT_MCP_CONFIG` in the
 environment), which overrides the default. A blank value, or a placeholder that a host did not replace (`${…}`), means
-"not set". An unknown name is an error that names the nearest known one.
+"not set". A variable `CONTIT_MCP_…` or a key that is not listed here is an error, which names the nearest setting.
 
 This page is generated from the settings (`make docs`).
 """
@@ -51,7 +51,7 @@ def page() -> str:
 
 def example() -> str:
     """Return the settings file, with every key commented out at its default."""
-    parts = ["# Settings of contit-mcp, for --config. Each key has its default; docs/settings.md says more.\n"]
+    parts = ["# Settings, for --config or CONTIT_MCP_CONFIG. Each key shows its default; uncomment what you change.\n"]
     for title, names in PARTS:
         parts.append(f"\n# --- {title}\n")
         for name in names:

@@ -1,4 +1,4 @@
-"""An ask or a start: its answer, its handle, and every way in which a start can fail."""
+"""An ask or a start that does not lead to an answer at once: waits, errors with the ids, and refused starts."""
 
 from dataclasses import replace
 from typing import Any
@@ -10,36 +10,12 @@ import pytest
 from contit_mcp import errors
 from contit_mcp.runs.record import Phase
 from tests.echo_contit import EchoContit, answer_to
-from tests.stage import STEADY, Notes, set_stage
+from tests.stage import STEADY, set_stage
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_an_ask_returns_the_answer_of_its_own_run_and_a_follow_up_stays_on_its_thread() -> None:
-    stage, notes = set_stage(), Notes()
-    first = await stage.ask("How many drafts?", observer=notes)
-    assert (first.phase, first.response) == (Phase.COMPLETED, answer_to("How many drafts?"))
-    assert (first.thread_id, first.run_id) == ("thread_1", "run_2")
-    assert first.elapsed_seconds == pytest.approx(3.0)
-    assert (first.deduplicated, first.age_seconds) == (False, None)
-    assert notes.heard == ["thread_1/run_2", "in_progress", "completed"]
-    second = await stage.ask("two", first.thread_id)
-    assert (second.thread_id, second.response) == ("thread_1", answer_to("two"))
-
-
-async def test_a_run_still_going_at_the_deadline_returns_its_ids_and_the_answer_comes_later_with_them() -> None:
-    stage = set_stage(EchoContit(seconds=100))
-    began = anyio.current_time()
-    report = await stage.ask("long")
-    assert anyio.current_time() - began == pytest.approx(45)
-    assert (report.phase, report.response) == (Phase.IN_PROGRESS, None)
-    assert report.elapsed_seconds == pytest.approx(45)
-    assert (await stage.response(report)).phase is Phase.IN_PROGRESS
-    assert (await stage.response(report)).response == answer_to("long")
-    assert stage.contit.count("start") == 1
-
-
-async def test_an_ask_can_wait_for_its_answer_for_less_than_for_its_thread() -> None:
+async def test_an_ask_can_wait_less_for_its_answer_than_for_its_turn_on_the_thread() -> None:
     stage = set_stage(EchoContit(durations={"long": 20, "next": 100, "quick": 1}))
     busy = await stage.start("long")
     began = anyio.current_time()
@@ -49,33 +25,35 @@ async def test_an_ask_can_wait_for_its_answer_for_less_than_for_its_thread() -> 
     assert (await stage.ask("quick", answer_seconds=8)).response == answer_to("quick")
 
 
-NO_ANSWER: dict[str, tuple[dict[str, Any], str, int, type[errors.RunError], str]] = {
-    **{word: ({"end_words": {"q": word}}, "", 0, errors.RunFailedError, "failed") for word in ("failed", "expired")},
-    "endless": ({"durations": {"q": 1e9}}, "", 0, errors.RunTimeoutError, "No end seen.* 1 minute "),
-    "401": ({}, "status", 401, errors.RunUnreachableError, "did not work"),
-    "no answer": ({}, "response", 404, errors.AnswerUnavailableError, "has no answer"),
+# The options of Contit, the statuses with which it answers instead, the error, and a part of the error's text.
+NO_ANSWER: dict[str, tuple[dict[str, Any], dict[str, int], type[errors.RunError], str]] = {
+    **{word: ({"end_words": {"q": word}}, {}, errors.RunFailedError, "failed") for word in ("failed", "expired")},
+    "endless": ({"durations": {"q": 1e9}}, {}, errors.RunTimeoutError, "No end seen.* 1 minute "),
+    "401": ({}, {"status": 401}, errors.RunUnreachableError, "did not work"),
+    "no answer": ({}, {"response": 404}, errors.AnswerUnavailableError, "has no answer"),
 }
 
 
-@pytest.mark.parametrize(("contit", "endpoint", "status", "error", "text"), NO_ANSWER.values(), ids=NO_ANSWER)
+@pytest.mark.parametrize(("contit", "instead", "error", "text"), NO_ANSWER.values(), ids=NO_ANSWER)
 async def test_a_run_without_an_answer_is_an_error_with_its_ids_and_frees_its_thread(
-    contit: dict[str, Any], endpoint: str, status: int, error: type[errors.RunError], text: str
+    contit: dict[str, Any], instead: dict[str, int], error: type[errors.RunError], text: str
 ) -> None:
     """The response of a failed run is never fetched: it could be the previous answer."""
     stage = set_stage(EchoContit(**contit), polling=replace(STEADY, run_seconds=60))
-    stage.contit.instead(endpoint, *[httpx.Response(status or 200)] * 50)
+    for endpoint, status in instead.items():
+        stage.contit.instead(endpoint, *[httpx.Response(status)] * 50)
     with pytest.raises(error, match=text) as caught:
         await stage.ask("q", wait=240)
     assert (caught.value.thread_id, caught.value.run_id) == ("thread_1", "run_2")
-    assert (stage.contit.count("response") > 0) is (endpoint == "response")
+    assert (stage.contit.count("response") > 0) is ("response" in instead)
     stage.contit.replies.clear()
-    stage.contit.runs[0].ends = 0  # Contit, too, must let it go, or it would refuse the next prompt
+    stage.contit.runs[0].ends = 0  # or Contit itself would refuse the next prompt
     assert (await stage.ask("next", "thread_1")).response == answer_to("next")
 
 
 @pytest.mark.parametrize("endpoint", ["status", "response"])
-async def test_contit_stumbling_after_the_start_still_returns_the_handle(endpoint: str) -> None:
-    """At the end of the wait, or of our tolerance if that is shorter."""
+async def test_a_fault_of_contit_after_the_start_ends_the_call_with_its_ids_after_20_seconds(endpoint: str) -> None:
+    """That is `fault_seconds`, here shorter than the wait."""
     stage = set_stage(polling=replace(STEADY, fault_seconds=20))
     stage.contit.instead(endpoint, *[httpx.Response(503)] * 1000)
     began = anyio.current_time()
@@ -87,7 +65,7 @@ async def test_contit_stumbling_after_the_start_still_returns_the_handle(endpoin
 
 
 @pytest.mark.parametrize("endpoint", ["status", "response"])
-async def test_a_404_right_after_the_start_or_the_end_is_forgiven(endpoint: str) -> None:
+async def test_a_404_right_after_the_start_or_the_end_is_retried(endpoint: str) -> None:
     """It may be replication lag."""
     stage = set_stage()
     stage.contit.instead(endpoint, httpx.Response(404), httpx.Response(404))
@@ -95,7 +73,7 @@ async def test_a_404_right_after_the_start_or_the_end_is_forgiven(endpoint: str)
 
 
 async def test_a_run_that_contit_forgot_is_not_found_and_frees_its_thread() -> None:
-    """Later, 404 means what it says (documented)."""
+    """A 404 that comes later is no replication lag."""
     stage = set_stage(EchoContit(durations={"q": 60}))
     first = await stage.ask("q", wait=20)
     stage.contit.instead("status", httpx.Response(404))
@@ -112,12 +90,10 @@ async def test_a_run_that_contit_forgot_is_not_found_and_frees_its_thread() -> N
         (None, 401, errors.AuthenticationError),
         (None, 418, errors.APIStatusError),
         ("elsewhere", 404, errors.RunNotFoundError),
-        *(
-            ("elsewhere", status, errors.ThreadBusyError) for status in (400, 409, 422, 500)
-        ),  # only Contit knows which run
+        *(("elsewhere", status, errors.ThreadBusyError) for status in (400, 409, 422, 500)),
     ],
 )
-async def test_a_refused_start_is_sent_once_and_named_as_what_it_means(
+async def test_a_refused_start_is_sent_once_and_its_status_is_translated(
     thread_id: str | None, status: int, error: type[Exception]
 ) -> None:
     stage = set_stage()
@@ -130,7 +106,7 @@ async def test_a_refused_start_is_sent_once_and_named_as_what_it_means(
 
 
 @pytest.mark.parametrize(
-    ("prompt", "said"),
+    ("prompt", "message"),
     [
         *((blank, "blank") for blank in ("", " ", "\n\t\r\n", "\u2003\u00a0")),
         *((no_text, "Unicode") for no_text in ("\ud800", "x\udfff", "\ud83d\ude42")),
@@ -138,9 +114,9 @@ async def test_a_refused_start_is_sent_once_and_named_as_what_it_means(
         ("é" * 32_001, "32,001 characters"),
     ],
 )
-async def test_an_unusable_prompt_is_refused_before_any_request_without_a_word_of_it(prompt: str, said: str) -> None:
+async def test_an_unusable_prompt_is_refused_before_any_request_and_not_quoted(prompt: str, message: str) -> None:
     stage = set_stage()
-    with pytest.raises(errors.InvalidArgumentError, match=said) as caught:
+    with pytest.raises(errors.InvalidArgumentError, match=message) as caught:
         await stage.ask(prompt)
     assert "secretive" not in caught.value.message + caught.value.hint
     assert stage.contit.requests == []

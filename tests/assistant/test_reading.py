@@ -1,7 +1,8 @@
-"""Status and response: of runs in flight, ended, replaced and not remembered."""
+"""Status, response, snapshots and the list: of runs that go on, ended, were replaced, or are unknown to the store."""
 
 import io
 import json
+from typing import Any
 
 import anyio
 import httpx
@@ -11,12 +12,12 @@ from contit_mcp import errors
 from contit_mcp.runs.record import Phase
 from contit_mcp.runs.store import RetentionPolicy
 from tests.echo_contit import EchoContit, answer_to
-from tests.stage import OWNER, Notes, set_stage, wall_clock
+from tests.stage import OWNER, Notes, Stage, set_stage, wall_clock
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_status_asks_once_and_with_a_wait_answers_as_soon_as_the_run_ends() -> None:
+async def test_status_polls_once_and_with_a_wait_until_the_run_ends() -> None:
     stage, notes = set_stage(EchoContit(seconds=10)), Notes()
     run = await stage.start("q")
     began = anyio.current_time()
@@ -33,17 +34,18 @@ async def test_status_asks_once_and_with_a_wait_answers_as_soon_as_the_run_ends(
     assert len(stage.contit.requests) == requests  # the end is stored
 
 
-async def test_a_word_that_contit_does_not_document_is_logged_once_however_often_it_comes(logged: io.StringIO) -> None:
+async def test_a_status_word_that_contit_does_not_document_is_understood_and_logged_once(logged: io.StringIO) -> None:
     stage = set_stage()
     run = await stage.start("q")
     stage.contit.instead("status", *[httpx.Response(200, json={"status": "queued"})] * 100)
     for wait in (0, 0, 2, 2, 0):
         assert (await stage.status(run, wait=wait)).phase is Phase.IN_PROGRESS
-    stage.contit.replies["status"] = [httpx.Response(200, json={"status": "expired"})] * 2
-    for _ in range(2):
-        assert (await stage.assistant.status(OWNER, "thread_x", "run_x")).phase is Phase.FAILED
+    for word, phase in (("Expired", Phase.FAILED), ("COMPLETED", Phase.COMPLETED), ("completed", Phase.COMPLETED)):
+        stage.contit.replies["status"] = [httpx.Response(200, json={"status": word})] * 2
+        for _ in range(2):
+            assert (await stage.assistant.status(OWNER, run.thread_id, "run_unknown")).phase is phase
     words = [json.loads(line)["word"] for line in logged.getvalue().splitlines() if "undocumented_status" in line]
-    assert words == ["queued", "expired"]
+    assert words == ["queued", "Expired", "COMPLETED"]
 
 
 @pytest.mark.parametrize(("reply", "error"), [(404, errors.RunNotFoundError), (500, errors.InternalServerError)])
@@ -54,7 +56,7 @@ async def test_status_of_an_unknown_run_or_from_a_faulty_contit_is_an_error(repl
         await stage.assistant.status(OWNER, "thread_x", "run_x")
 
 
-async def test_status_while_somebody_here_waits_asks_contit_nothing() -> None:
+async def test_status_sends_no_poll_while_another_caller_waits_for_the_run() -> None:
     stage = set_stage(EchoContit(seconds=20))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(stage.ask, "q")
@@ -65,7 +67,7 @@ async def test_status_while_somebody_here_waits_asks_contit_nothing() -> None:
 
 
 async def test_response_of_an_earlier_run_stays_its_own() -> None:
-    """Contit itself would give the newer one (documented: no run id)."""
+    """Contit itself would return the newer answer, because its response takes no run id."""
     stage = set_stage()
     zero = await stage.ask("zero")
     await stage.ask("one", zero.thread_id)
@@ -75,7 +77,7 @@ async def test_response_of_an_earlier_run_stays_its_own() -> None:
     assert (report.deduplicated, report.age_seconds) == (False, None)
 
 
-async def test_an_answer_that_is_not_kept_is_read_again_while_it_is_the_latest_and_never_replaced_by_a_newer() -> None:
+async def test_an_answer_that_is_not_stored_is_read_again_unless_a_later_run_is_known() -> None:
     stage = set_stage(retention=RetentionPolicy(answer=0))
     zero = await stage.ask("zero")
     assert zero.response == answer_to("zero")
@@ -105,10 +107,10 @@ async def test_an_answer_that_another_run_replaced_while_it_was_read_is_refused(
         await stage.ask("two", first.thread_id)
 
 
-# --- what this process does not remember
+# --- runs that the store does not know
 
 
-async def test_a_run_that_is_not_remembered_is_waited_for_and_its_thread_answers_with_its_latest() -> None:
+async def test_an_unknown_run_is_waited_for_and_its_thread_answers_with_its_latest() -> None:
     stage = set_stage(EchoContit(seconds=10))
     run = await stage.start("q")
     report = await set_stage(stage.contit).response(run)
@@ -118,7 +120,7 @@ async def test_a_run_that_is_not_remembered_is_waited_for_and_its_thread_answers
     assert (latest.thread_id, latest.run_id) == (run.thread_id, None)
 
 
-async def test_a_run_that_is_not_remembered_is_refused_when_another_run_is_known_on_its_thread() -> None:
+async def test_the_answer_of_an_unknown_run_is_refused_when_another_run_is_known_on_its_thread() -> None:
     """The thread's answer could be the other run's."""
     stage = set_stage()
     old = await stage.ask("old")
@@ -129,7 +131,7 @@ async def test_a_run_that_is_not_remembered_is_refused_when_another_run_is_known
 
 
 @pytest.mark.parametrize("faults", [1, 50])
-async def test_a_fault_at_the_first_question_about_an_unremembered_run_is_told_when_it_lasts(faults: int) -> None:
+async def test_a_fault_at_the_first_poll_of_an_unknown_run_is_an_error_if_it_lasts(faults: int) -> None:
     run = await (stage := set_stage()).start("q")
     fresh = set_stage(stage.contit)
     fresh.contit.instead("status", *[httpx.Response(503)] * faults)
@@ -140,7 +142,7 @@ async def test_a_fault_at_the_first_question_about_an_unremembered_run_is_told_w
             await fresh.response(run)
 
 
-async def test_an_unremembered_run_that_goes_on_stays_unremembered() -> None:
+async def test_waiting_for_an_unknown_run_does_not_store_it() -> None:
     stage = set_stage(EchoContit(seconds=100))
     run = await stage.start("q")
     fresh = set_stage(stage.contit)
@@ -151,39 +153,75 @@ async def test_an_unremembered_run_that_goes_on_stays_unremembered() -> None:
         await fresh.response(run)
 
 
+# --- snapshots, for tasks
+
+
+async def asked(stage: Stage) -> dict[str, Any]:
+    """Ask without waiting, and return the arguments for snapshots of that ask."""
+    asked_at_ms = int(wall_clock() * 1000)
+    report = await stage.ask("q", wait=0)
+    return {"owner": OWNER, "thread_id": report.thread_id, "run_id": report.run_id, "asked_at_ms": asked_at_ms}
+
+
+async def test_a_run_that_one_process_polls_is_not_polled_by_another_for_a_snapshot() -> None:
+    first = set_stage(EchoContit(seconds=20))
+    second, ask = first.second(), await asked(first)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(first.ask, "q")
+        await anyio.sleep(5.3)
+        polls = first.contit.count("status")
+        assert (await second.assistant.snapshot(**ask)).phase is Phase.IN_PROGRESS
+        assert first.contit.count("status") == polls
+    assert (await second.assistant.snapshot(**ask)).response == answer_to("q")
+    assert first.contit.count("response") == 1
+
+
+async def test_a_snapshot_of_an_answer_that_is_no_longer_stored_and_cannot_be_read_is_an_error() -> None:
+    stage = set_stage(EchoContit(seconds=1))
+    ask = await asked(stage)
+    await anyio.sleep(2)
+    await stage.assistant.snapshot(**ask)
+    await anyio.sleep(3_700)
+    stage.contit.instead("response", *[httpx.Response(503)] * 20)
+    with pytest.raises(errors.InternalServerError):
+        await stage.assistant.snapshot(**ask)
+    stage.contit.replies["response"].clear()
+    assert (await stage.assistant.snapshot(**ask)).response == answer_to("q")
+
+
 # --- bounds
 
 
 @pytest.mark.parametrize("bad", ["", " \t", ".", "..", "a\nb", "x" * 257, "nul\x00", "a\u2028", "a\u200bb", "a\udfffb"])
 async def test_ids_that_cannot_be_ids_are_refused_before_any_request(bad: str) -> None:
     stage = set_stage()
-    with pytest.raises(errors.InvalidArgumentError, match="thread_id"):
-        await stage.ask("q", bad)
-    with pytest.raises(errors.InvalidArgumentError, match="thread_id"):
-        await stage.assistant.status(OWNER, bad, "run")
-    with pytest.raises(errors.InvalidArgumentError, match="run_id"):
-        await stage.assistant.response(OWNER, "thread", bad, wait_seconds=45)
-    with pytest.raises(errors.InvalidArgumentError, match="thread_id"):
-        await stage.assistant.response(OWNER, bad, wait_seconds=45)
+    for name, call in (
+        ("thread_id", stage.ask("q", bad)),
+        ("thread_id", stage.assistant.status(OWNER, bad, "run")),
+        ("run_id", stage.assistant.response(OWNER, "thread", bad, wait_seconds=45)),
+        ("thread_id", stage.assistant.response(OWNER, bad, wait_seconds=45)),
+    ):
+        with pytest.raises(errors.InvalidArgumentError, match=name):
+            await call
     assert stage.contit.requests == []
 
 
 async def test_a_wait_shorter_than_contits_round_trips_still_sees_the_end() -> None:
-    """Or each call would be cut before it knows."""
+    """A call sends one poll even if its wait leaves no time for it."""
     stage = set_stage(EchoContit(seconds=3, latency=0.6))
     run = await stage.start("q")
     await anyio.sleep(100)
     assert (await stage.response(run, wait=1)).response == answer_to("q")
 
 
-@pytest.mark.parametrize("remembered", [True, False])
-async def test_a_slow_contit_does_not_stretch_a_short_wait_for_long(remembered: bool) -> None:
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_slow_contit_extends_a_short_wait_by_a_few_seconds_only(known: bool) -> None:
     stage = set_stage(EchoContit(seconds=100))
     run = await stage.start("q")
     await anyio.sleep(5)
     stage.contit.latency = 19
     began = anyio.current_time()
-    if remembered:
+    if known:
         assert (await stage.status(run)).phase is Phase.IN_PROGRESS
     else:
         fresh = set_stage(stage.contit)

@@ -9,11 +9,15 @@ import mcp_types as types
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.prompts.base import Prompt, UserMessage
+from mcp.server.mcpserver.resources import BinaryResource, TextResource
+from mcp.server.mcpserver.tools import Tool
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from pydantic import Field
 
-_IMAGE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="  # a pixel
+_IMAGE = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="  # a PNG of one pixel
+)
 _SOUND = "UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAIA+AAACABAAZGF0YQAAAAA="  # a WAV without a sample
 _ACCEPTED = frozenset({"logging/setLevel", "resources/subscribe", "resources/unsubscribe"})
 _PROMPTS = (
@@ -26,13 +30,12 @@ Answered = str | types.InputRequiredResult
 
 
 def register(server: MCPServer[Any]) -> None:
-    """Put them on a server."""
+    """Add all but `schema_tool` to a server. A function whose name begins with `test_` is a prompt or a tool."""
     for name, fixture in globals().items():
         if name in _PROMPTS:
             server.add_prompt(Prompt.from_function(fixture, description=name))
         elif name.startswith("test_"):
             server.add_tool(fixture, name=name, description=name)
-    _add_verbatim_schema(server)
     _add_resources(server)
     server.completion()(_complete)  # type: ignore[no-untyped-call]  # as the SDK has it
     server.middleware.append(_accept)
@@ -87,7 +90,7 @@ async def test_missing_capability(call: Call) -> str:
 def test_x_mcp_header(
     region: Annotated[str, Field(json_schema_extra={"x-mcp-header": "Region"})] = "",  # noqa: PT028 - a tool
 ) -> str:
-    """Has an argument that is repeated in a header (SEP-2243)."""
+    """Take an argument that is repeated in a header (SEP-2243)."""
     return f"region={region}"
 
 
@@ -95,11 +98,9 @@ def json_schema_2020_12_tool() -> str:
     return "Done."
 
 
-def _add_verbatim_schema(server: MCPServer[Any]) -> None:
-    """Add a tool whose input schema has many keywords."""
-    server.add_tool(json_schema_2020_12_tool, description="Has an input schema of many keywords.")
-    tool = server._tool_manager.get_tool("json_schema_2020_12_tool")
-    assert tool is not None
+def schema_tool() -> Tool:
+    """Return a tool whose input schema has many keywords."""
+    tool = Tool.from_function(json_schema_2020_12_tool, description="Has an input schema of many keywords.")
     text = {"type": "string"}
     address = {"type": "object", "properties": {"street": text, "city": text}}
     method = {"type": "string", "enum": ["phone", "email"]}
@@ -118,10 +119,11 @@ def _add_verbatim_schema(server: MCPServer[Any]) -> None:
         "else": {"required": ["email"]},
         "additionalProperties": False,
     }
+    return tool
 
 
 async def test_trigger_tool_change(call: Call) -> str:
-    """Tell listeners of a change, which is all that they see of one (SEP-2575)."""
+    """Notify listeners of a change, although there is none (SEP-2575)."""
     await call.notify_tools_changed()
     return "Done."
 
@@ -142,21 +144,15 @@ def _resource(uri: str, kind: str, text: str) -> types.EmbeddedResource:
 
 
 def _add_resources(server: MCPServer[Any]) -> None:
-    @server.resource("test://static-text", mime_type="text/plain")
-    def text() -> str:
-        return "This is the content of the static text resource."
-
-    @server.resource("test://static-binary", mime_type="image/png")
-    def binary() -> bytes:
-        return base64.b64decode(_IMAGE)
+    text = "This is the content of the static text resource."
+    server.add_resource(TextResource(uri="test://static-text", text=text))
+    server.add_resource(TextResource(uri="test://watched-resource", text="Watched resource content"))
+    image = base64.b64decode(_IMAGE)
+    server.add_resource(BinaryResource(uri="test://static-binary", data=image, mime_type="image/png"))
 
     @server.resource("test://template/{id}/data", mime_type="application/json")
     def template(id: str) -> str:  # noqa: A002 - the suite's name
         return json.dumps({"id": id, "templateTest": True, "data": f"Data for ID: {id}"})
-
-    @server.resource("test://watched-resource", mime_type="text/plain")
-    def watched() -> str:
-        return "Watched resource content"
 
 
 def test_simple_prompt() -> list[UserMessage]:
@@ -190,7 +186,7 @@ async def _accept(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> H
     return {} if accepted else await call_next(ctx)
 
 
-# --- tools that ask back in their result and are called again with the answers (SEP-2322)
+# --- tools that ask the client for input in their result, and are called again with its answers (SEP-2322)
 
 
 def form(message: str, field: str, kind: str = "string") -> types.ElicitRequest:
@@ -212,7 +208,7 @@ def _given(call: Call, *names: str) -> bool:
 
 
 def _field(call: Call, name: str, field: str) -> str:
-    """What the user has entered; "?" if nothing."""
+    """Return what the user has entered; "?" if nothing."""
     answer = (call.input_responses or {}).get(name)
     return str((answer.content or {}).get(field, "?")) if isinstance(answer, types.ElicitResult) else "?"
 

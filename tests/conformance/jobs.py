@@ -1,13 +1,13 @@
 """A source of tasks that works in this process, and the tools that the suite's scenarios about tasks call.
 
-It is what `contit_mcp.tasks` asks of any server, and more than Contit needs: tasks that need input, that fail by the
-protocol, and that stop when they are cancelled. It keeps nothing and tells nobody apart.
+It uses all of `contit_mcp.tasks`, which is more than Contit needs: tasks that need input, that fail by an error of the
+protocol, and that stop when they are cancelled. Tasks are in memory, and any caller has all of them.
 """
 
 import time
 import uuid
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -15,6 +15,7 @@ import mcp_types as types
 from anyio.abc import TaskGroup
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.tools import Tool
 from mcp.shared.exceptions import MCPError
 
 from contit_mcp.tasks.extension import Status, Support, Task, TasksExtension, TaskSource
@@ -23,60 +24,44 @@ from tests.conformance.fixtures import form
 Request = ServerRequestContext[Any, Any]
 
 SUPPORT = {
-    "slow_compute": Support.OPTIONAL,
-    "protocol_error_job": Support.OPTIONAL,
-    "failing_job": Support.REQUIRED,
-    "confirm_delete": Support.REQUIRED,
-    "multi_input": Support.REQUIRED,
-    "test_tool_with_task": Support.REQUIRED,
+    **dict.fromkeys(("slow_compute", "protocol_error_job"), Support.OPTIONAL),
+    **dict.fromkeys(("failing_job", "confirm_delete", "multi_input", "test_tool_with_task"), Support.REQUIRED),
 }
 
 
-@dataclass
 class Job:
-    """The work of one call."""
+    """The work of one call, and its task as it is now."""
 
-    task_id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    created_at: float = field(default_factory=time.time)
-    result: types.CallToolResult | None = None
-    error: types.ErrorData | None = None
-    cancelled: bool = False
-    outstanding: dict[str, types.ElicitRequest] = field(default_factory=dict)
-    answers: dict[str, Any] = field(default_factory=dict)
-    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-    answered: anyio.Event = field(default_factory=anyio.Event)
+    def __init__(self) -> None:
+        self.task = Task(
+            task_id=str(uuid.uuid4()),
+            status=Status.WORKING,
+            created_at=time.time(),
+            updated_at=time.time(),
+            ttl_seconds=600,
+            poll_seconds=0.2,
+        )
+        self.scope = anyio.CancelScope()
+        self._answers: dict[str, Any] = {}
+        self._answered = anyio.Event()
 
-    @property
-    def ended(self) -> bool:
-        return self.cancelled or self.result is not None or self.error is not None
+    def change(self, status: Status, **fields: Any) -> None:
+        self.task = replace(self.task, status=status, updated_at=time.time(), **{"input_requests": {}, **fields})
 
     async def ask(self, requests: dict[str, types.ElicitRequest]) -> dict[str, Any]:
-        self.outstanding = dict(requests)
-        await self.answered.wait()
-        return self.answers
+        """Ask the client for input, and return its answers once all are there."""
+        self.change(Status.INPUT_REQUIRED, input_requests=requests)
+        await self._answered.wait()
+        return self._answers
 
     def take(self, responses: dict[str, Any]) -> None:
-        for key in [key for key in responses if key in self.outstanding]:
-            del self.outstanding[key]
-            self.answers[key] = responses[key]
-        if self.answers and not self.outstanding:
-            self.answered.set()
-
-    def task(self) -> Task:
-        status = Status.INPUT_REQUIRED if self.outstanding else Status.WORKING
-        if self.ended:
-            status = Status.FAILED if self.error else Status.COMPLETED if self.result else Status.CANCELLED
-        return Task(
-            task_id=self.task_id,
-            status=status,
-            created_at=self.created_at,
-            updated_at=time.time(),
-            ttl_seconds=600.0,
-            poll_seconds=0.2,
-            result=self.result,
-            error=self.error,
-            input_requests={} if self.ended else dict(self.outstanding),
-        )
+        asked = self.task.input_requests
+        self._answers |= {key: response for key, response in responses.items() if key in asked}
+        if outstanding := {key: request for key, request in asked.items() if key not in responses}:
+            self.change(Status.INPUT_REQUIRED, input_requests=outstanding)
+        elif asked:
+            self.change(Status.WORKING)
+            self._answered.set()
 
 
 CURRENT: ContextVar[Job] = ContextVar("CURRENT")  # the job that a tool works for
@@ -98,12 +83,12 @@ class Jobs:
         if params.name == "test_tool_with_task" and not params.input_responses:
             return await call_next(ctx)  # it asks before there is a task
         job = Job()
-        self._jobs[job.task_id] = job
+        self._jobs[job.task.task_id] = job
         self._background.start_soon(self._work, job, ctx, call_next)
-        return job.task()
+        return job.task
 
     async def get(self, task_id: str, ctx: Request) -> Task | None:
-        return self._jobs[task_id].task() if task_id in self._jobs else None
+        return self._jobs[task_id].task if task_id in self._jobs else None
 
     async def update(self, task_id: str, responses: dict[str, Any], ctx: Request) -> bool:
         if task_id in self._jobs:
@@ -112,8 +97,8 @@ class Jobs:
 
     async def cancel(self, task_id: str, ctx: Request) -> bool:
         job = self._jobs.get(task_id)
-        if job is not None and not job.ended:
-            job.cancelled = True
+        if job is not None and not job.task.status.terminal:
+            job.change(Status.CANCELLED)
             job.scope.cancel()
         return job is not None
 
@@ -124,10 +109,9 @@ class Jobs:
             try:
                 result = await call_next(ctx)
             except MCPError as error:
-                job.error = error.error
+                job.change(Status.FAILED, error=error.error)
             else:
-                assert isinstance(result, types.CallToolResult)
-                job.result = result
+                job.change(Status.COMPLETED, result=result)
 
 
 def greet(name: str) -> str:
@@ -159,8 +143,8 @@ async def multi_input() -> str:
     return ", ".join(sorted(answers))
 
 
-def create_tasks_server(source: TaskSource) -> MCPServer[Any]:
-    server: MCPServer[Any] = MCPServer(name="fixtures", extensions=[TasksExtension(source)], version="1")
+def create_tasks_server(source: TaskSource, *tools: Tool) -> MCPServer[Any]:
+    server: MCPServer[Any] = MCPServer("fixtures", tools=[*tools], extensions=[TasksExtension(source)], version="1")
     for tool in (greet, slow_compute, failing_job, protocol_error_job, confirm_delete, multi_input):
         server.add_tool(tool, description=tool.__name__)
     return server

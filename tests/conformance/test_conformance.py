@@ -1,6 +1,6 @@
-"""What the specification requires of a server, asked by the official suite (an npm package: its words are "conformance").
+"""The requirements of the MCP specification on a server, checked by the official suite, which is an npm package.
 
-expected.toml lists the checks that do not hold, with their reasons; a line that holds fails the run too.
+expected.toml lists the checks that are expected to fail, with their reasons. One that passes fails the test too.
 """
 
 import json
@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 import tomllib
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from tests.hosts.installing import node, npm_packages
 
 FIXTURES = (sys.executable, "-m", "tests.conformance.fixture_server")
 FAILS_ON_PURPOSE = frozenset({"Tool %r raised an unexpected exception", "handler for %r raised"})
+# By revision, the scenarios that need no fixture.
 GENERIC = {
     "2025-11-25": (
         "server-initialize", "ping", "tools-list", "resources-list", "prompts-list", "dns-rebinding-protection",
@@ -27,22 +27,16 @@ GENERIC = {
         "server-sse-multiple-streams", "dns-rebinding-protection", "http-header-validation",
     ),
 }  # fmt: skip
-"""By revision, the scenarios that ask nothing of a server but what every server has."""
-
 EXPECTED = Path(__file__).with_name("expected.toml")
-_EVERYWHERE = "wire-schema-valid"  # the suite adds this check to every scenario, also where it asked nothing
+_EVERYWHERE = "wire-schema-valid"  # the suite adds this check to every scenario, also to one without requests
 
 
-@dataclass
-class Scenario:
-    """What one scenario found: its own checks that passed, and why each of the others failed."""
-
-    passed: list[str] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
+Checks = dict[str, str | None]
+"""The checks of one scenario, each with the reason why it failed, or None if it passed."""
 
 
-def run_suite(url: str, revision: str, folder: Path) -> dict[str, Scenario]:
-    """Run everything that a revision requires, and what the suite reports beside it."""
+def run_suite(url: str, revision: str, folder: Path) -> dict[str, Checks]:
+    """Run all scenarios for a revision, and return their checks by the name of the scenario."""
     commands = npm_packages("conformance", "@modelcontextprotocol/conformance")
     program = (commands / "conformance").resolve()
     arguments = ["server", "--url", url, "--requirements", revision, "--output-dir", str(folder)]
@@ -52,26 +46,27 @@ def run_suite(url: str, revision: str, folder: Path) -> dict[str, Scenario]:
     said = done.stdout + done.stderr
     assert done.returncode in {0, 1}, said  # 1 as soon as anything fails, expected or not
     assert "=== SUMMARY ===" in said, said
-    found = {}
+    found: dict[str, Checks] = {}
     for results in folder.iterdir():
         name = re.fullmatch(r"server-(.+)-\d{4}-\d\d-\d\dT.+", results.name)
         assert name, results
-        scenario = found[name[1]] = Scenario()
+        checks = found[name[1]] = {}
         for check in json.loads((results / "checks.json").read_text(encoding="utf-8")):
-            if check["status"] == "SUCCESS" and check["id"] != _EVERYWHERE:
-                scenario.passed.append(check["id"])
-            elif check["status"] in {"FAILURE", "WARNING"}:
-                scenario.failed[check["id"]] = str(check.get("errorMessage") or check.get("details") or "")
+            if check["status"] in {"FAILURE", "WARNING"}:
+                checks[check["id"]] = str(check.get("errorMessage") or check.get("details") or "")
+            elif check["status"] == "SUCCESS" and check["id"] != _EVERYWHERE:
+                checks.setdefault(check["id"])  # one that has failed elsewhere stays failed
     return found
 
 
-def wrong(found: dict[str, Scenario], target: str, revision: str) -> list[str]:
-    """Return what differs from expected.toml, in either direction: checks that fail, scenarios that asked nothing."""
+def wrong(found: dict[str, Checks], target: str, revision: str) -> list[str]:
+    """Return each difference to expected.toml: a failed check, a scenario without a check, a line that is not true."""
     expected = tomllib.loads(EXPECTED.read_text(encoding="utf-8")).get(target, {}).get(revision, {})
-    failed = {f"{name}:{check}": why for name, each in found.items() for check, why in each.failed.items()}
-    idle = {name for name, each in found.items() if not each.passed and not each.failed}
     known = {**expected.get("fails", {}), **expected.get("not_counted", {})}
-    seen = failed | dict.fromkeys(idle, "it has no check of its own")
+    seen = {name: "it has no check of its own" for name, checks in found.items() if not checks}
+    seen |= {
+        f"{name}:{check}": why for name, checks in found.items() for check, why in checks.items() if why is not None
+    }
     return [
         *(f"{line}: {why}" for line, why in seen.items() if line not in known),
         *(f"{EXPECTED.name}: {line} holds no longer; take it out." for line in known if line not in seen),
@@ -80,10 +75,8 @@ def wrong(found: dict[str, Scenario], target: str, revision: str) -> list[str]:
 
 @pytest.mark.parametrize("target", ["real", "fixtures"])
 @pytest.mark.parametrize("revision", GENERIC)
-def test_our_server_passes_alone_and_with_the_fixtures_of_the_suite_on_it(
-    target: str, revision: str, tmp_path: Path
-) -> None:
-    """`contit-mcp http --sandbox` as it is passes every scenario that needs no fixture."""
+def test_the_suite_finds_what_is_expected(target: str, revision: str, tmp_path: Path) -> None:
+    """In `contit-mcp http --sandbox` as it is, and in our server with the fixtures that the suite calls."""
     real = target == "real"
     fixtures = Served({}, command=FIXTURES, errors_expected=FAILS_ON_PURPOSE)
     with Served({}, ("--sandbox",)) if real else fixtures as server:

@@ -1,4 +1,4 @@
-"""A scripted server on a real port of 127.0.0.1, for connections that end at an awkward moment; and its fixtures."""
+"""A scripted server on a port of 127.0.0.1, for connections that break or carry unusual bytes; and its fixtures."""
 
 import re
 import socket
@@ -16,19 +16,16 @@ from anyio.streams.tls import TLSStream
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.retries import RetryPolicy
 from contit_mcp.contit.transport import TransportPolicy, build_http_client
+from tests.children import anyio_backend
 from tests.contit.upstream import ONCE
 
+__all__ = ["anyio_backend"]
 Behaviour = Callable[["Connection"], Awaitable[None]]
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, object]]:
-    return "asyncio", {}
 
 
 @pytest.fixture(autouse=True)
 def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever proxies the machine has."""
+    """Remove the proxies that the machine has."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -36,6 +33,8 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass
 class RawServer:
+    """The address of a server, and the connections and requests that it got."""
+
     port: int
     connections: int = 0
     requests: list[bytes] = field(default_factory=list)
@@ -92,7 +91,7 @@ async def raw_server(behave: Behaviour, tls: ssl.SSLContext | None = None) -> As
 
     async def serve(accepted: SocketStream) -> None:
         server.connections += 1
-        # A client that has gone, or that trusts no certificate, is what some tests want.
+        # Some tests want a client that leaves, or that does not trust the certificate.
         with suppress(ssl.SSLError, anyio.BrokenResourceError, anyio.EndOfStream):
             async with accepted:
                 stream: ByteStream = accepted

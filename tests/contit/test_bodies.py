@@ -1,9 +1,10 @@
-"""Bodies of Contit, the token endpoint and the issuer are read up to a limit, on every path. Real sockets."""
+"""Bodies of Contit and of the token endpoint are read up to a limit, on every path. Real sockets."""
 
 import gzip
 import tracemalloc
 import zlib
 from collections.abc import Callable
+from itertools import product
 
 import pytest
 
@@ -20,13 +21,13 @@ pytestmark = pytest.mark.anyio
 
 MEBIBYTE = 1_048_576
 LIMIT = 8 * MEBIBYTE
-ROOM = 4 * LIMIT  # for one body while it is read: compressed, decompressed, and a copy of each
+MOST_MEMORY = 4 * LIMIT  # for one body: compressed, decompressed, and a copy of each
 ZEROS = b"\0" * (100 * MEBIBYTE)
 GOOD = b'{"status": "in_progress", "response": "Twelve.", "threadId": "t", "runId": "r", "access_token": "token"}'
 
 
 def gzipped(data: bytes) -> bytes:
-    return gzip.compress(data, mtime=0)  # the same at any time: it names a test
+    return gzip.compress(data, mtime=0)  # without the time, because it is in the id of a test
 
 
 BOMBS = {"gzip": gzipped(ZEROS), "deflate": zlib.compress(ZEROS)}
@@ -37,13 +38,13 @@ def bomb(coding: str = "gzip", status: str = "200 OK") -> Behaviour:
 
 
 def endless(status: str = "200 OK") -> Behaviour:
-    """Return a behaviour that answers with a body without an end, as fast as it is taken."""
+    """Return a behaviour that answers with a body without an end."""
 
     async def behave(connection: Connection) -> None:
         await connection.request()
         await connection.stream.send(f"HTTP/1.1 {status}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
         chunk = b"10000\r\n" + b"x" * 65_536 + b"\r\n"
-        for _ in range(4_000):  # 250 MiB at the most, if nobody stops it
+        for _ in range(4_000):  # 250 MiB, if the client reads them
             await connection.stream.send(chunk)
 
     return behave
@@ -64,9 +65,9 @@ HUGE = {
     [
         *((name, "response", "direct") for name in HUGE),
         *((name, "start", "token") for name in ("an endless error", "a bomb: gzip")),
-        *((name, endpoint, way) for name in ("endless", "a bomb: gzip") for endpoint in ENDPOINTS for way in ("direct", "proxy")),
+        *product(("endless", "a bomb: gzip"), ENDPOINTS, ("direct", "proxy")),
     ],
-)  # fmt: skip
+)
 async def test_a_huge_body_is_refused_in_bounded_memory(
     name: str, endpoint: str, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,16 +88,16 @@ async def test_a_huge_body_is_refused_in_bounded_memory(
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < ROOM
+    assert peak < MOST_MEMORY
     assert (server.connections, dict(stats.statuses)) == (1, {"none": 1})
-    if way != "token":  # whose error is about a token
+    if way != "token":  # an error about the token has another text
         assert "too large" in caught.value.message
         assert "CONTIT_MCP_UPSTREAM_BODY_BYTES" in caught.value.hint
         assert not caught.value.retryable
 
 
 async def read(body: bytes, coding: str, policy: TransportPolicy | None = None) -> str:
-    """Return the answer that a client reads, or why it refuses the body."""
+    """Return the answer that a client reads, or the error for a body that it refuses."""
     headers = f"Content-Encoding: {coding}\r\n" if coding else ""
     async with served(answers(body, headers=headers), policy) as (_, client):
         try:
@@ -109,7 +110,7 @@ UNREADABLE = "Contit's answer could not be read."
 
 
 @pytest.mark.parametrize(
-    ("coding", "body", "told"),
+    ("coding", "body", "result"),
     [
         ("identity", GOOD, "Twelve."),
         ("X-GZip", gzipped(GOOD), "Twelve."),
@@ -121,10 +122,8 @@ UNREADABLE = "Contit's answer could not be read."
         ("gzip, gzip", gzipped(gzipped(GOOD)), UNREADABLE),
     ],
 )
-async def test_a_body_that_a_gateway_compressed_is_understood_if_it_is_as_it_says(
-    coding: str, body: bytes, told: str
-) -> None:
-    assert await read(body, coding) == told
+async def test_a_body_that_a_gateway_compressed_is_read(coding: str, body: bytes, result: str) -> None:
+    assert await read(body, coding) == result
 
 
 @pytest.mark.parametrize("pack", [bytes, gzipped], ids=["plain", "gzip"])

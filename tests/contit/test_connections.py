@@ -1,31 +1,25 @@
-"""Connections on real sockets: all go through httpx's client, end in odd ways, are shared, and carry no other's answer."""
+"""Connections on real sockets: how they break, are shared and freed, and that none carries another request's answer."""
 
 import json
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
-import httpx
 import pytest
 
 from contit_mcp import errors
-from contit_mcp.config.values import SecretValue
-from contit_mcp.contit.auth import ClientCredentialsAuth
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.retries import RetryPolicy
 from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.telemetry.call_stats import start_call_stats
 from tests.children import Child, clean_environment, free_port, piped
 from tests.contit.raw_server import Behaviour, Connection, answers, anyio_backend, no_proxies, raw_server, served  # noqa: F401 - two are fixtures
-from tests.contit.upstream import ONCE, Kept, scripted, start
-from tests.echo_contit import Reply
+from tests.contit.upstream import ONCE, Kept, start
 
 pytestmark = pytest.mark.anyio
 
 QUICK = RetryPolicy(attempts=4, shortest=0.001, longest=0.001)
-PATIENT = 10.0  # seconds, after which a test has hung
+IMPATIENT = TransportPolicy(connect=5.0, read=0.1, write=5.0, pool=5.0)
 BEGUN = b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"threadId": "thr'
 
 
@@ -37,44 +31,37 @@ async def reset_at_once(connection: Connection) -> None:
     connection.reset()
 
 
-def after(sent: bytes, *, hangs: bool = False, resets: bool = False) -> Behaviour:
+def sends(data: bytes, *, hangs: bool = False, resets: bool = False) -> Behaviour:
+    """Return a behaviour that reads a request, sends these bytes, and ends the connection."""
+
     async def behave(connection: Connection) -> None:
         await connection.request()
-        await connection.stream.send(sent)
-        await anyio.sleep(PATIENT if hangs else 0)
+        await connection.stream.send(data)
+        await anyio.sleep(10 if hangs else 0)
         if resets:
             connection.reset()
 
     return behave
 
 
-SENT: dict[str, tuple[Behaviour, type[errors.APIError]]] = {
+BROKEN: dict[str, tuple[Behaviour, type[errors.APIError]]] = {
     "close at once": (close_at_once, errors.APIConnectionError),
     "reset at once": (reset_at_once, errors.APIConnectionError),
-    "reset after the request": (after(b"", resets=True), errors.APIConnectionError),
-    "close after the request": (after(b""), errors.APIConnectionError),
-    "close in the head": (after(b"HTTP/1.1 200 OK\r\nContent-Le"), errors.APIConnectionError),
-    "close in the body": (after(BEGUN), errors.APIConnectionError),
-    "speak something else": (after(b"220 mail.example ESMTP\r\n\r\n"), errors.APIConnectionError),
+    "reset after the request": (sends(b"", resets=True), errors.APIConnectionError),
+    "close after the request": (sends(b""), errors.APIConnectionError),
+    "close in the head": (sends(b"HTTP/1.1 200 OK\r\nContent-Le"), errors.APIConnectionError),
+    "close in the body": (sends(BEGUN), errors.APIConnectionError),
+    "speak something else": (sends(b"220 mail.example ESMTP\r\n\r\n"), errors.APIConnectionError),
     "broken gzip": (answers(b"?", headers="Content-Encoding: gzip\r\n"), errors.APIResponseValidationError),
-    "hang": (after(b"", hangs=True), errors.APITimeoutError),
-    "hang in the body": (after(BEGUN, hangs=True), errors.APITimeoutError),
+    "hang": (sends(b"", hangs=True), errors.APITimeoutError),
+    "hang in the body": (sends(BEGUN, hangs=True), errors.APITimeoutError),
 }
 
 
-@asynccontextmanager
-async def real_client(port: int, *, scheme: str = "http") -> AsyncIterator[ContitClient]:
-    policy = TransportPolicy(connect=5.0, read=0.1, write=5.0, pool=5.0)
-    with anyio.fail_after(PATIENT):
-        async with build_http_client(f"{scheme}://127.0.0.1:{port}", policy=policy) as http:
-            yield ContitClient(http, retry=QUICK)
-
-
-@pytest.mark.parametrize("name", SENT)
+@pytest.mark.parametrize("name", BROKEN)
 async def test_after_a_connection_that_broke_a_read_is_repeated_and_a_start_may_have_arrived(name: str) -> None:
-    behave, kind = SENT[name]
-    kept = Kept()
-    async with raw_server(behave) as server, real_client(server.port) as client:
+    (behave, kind), kept = BROKEN[name], Kept()
+    async with served(behave, IMPATIENT, QUICK) as (server, client):
         with pytest.raises(errors.APIError) as caught:
             await start(client, keep=kept)
         assert type(caught.value) is kind
@@ -90,11 +77,13 @@ async def test_after_a_connection_that_broke_a_read_is_repeated_and_a_start_may_
 async def test_a_connection_that_was_not_made_is_repeated_since_nothing_was_sent(scheme: str) -> None:
     """It is refused, or its TLS handshake is dropped."""
     stats = start_call_stats()
-    async with raw_server(close_at_once) as server:
-        port = server.port if scheme == "https" else free_port()
-        async with real_client(port, scheme=scheme) as client:
-            with pytest.raises(errors.APIConnectionError, match=r"could not be reached\.$") as caught:
-                await start(client)
+
+    def address(url: str) -> str:
+        return url.replace("http:", "https:") if scheme == "https" else f"http://127.0.0.1:{free_port()}"
+
+    async with served(close_at_once, IMPATIENT, QUICK, address) as (_, client):
+        with pytest.raises(errors.APIConnectionError, match=r"could not be reached\.$") as caught:
+            await start(client)
     assert stats.requests == 4
     assert not caught.value.may_have_arrived
 
@@ -118,14 +107,19 @@ async def test_long_headers_of_a_gateway_do_not_hide_the_ids_of_a_run() -> None:
 
 @pytest.mark.parametrize(("keep_alive", "connections"), [(20.0, 1), (0.05, 2)])
 async def test_requests_share_a_connection_until_keep_alive_ends(keep_alive: float, connections: int) -> None:
+    """Ids and headers are sent as httpx has them: aiohttp encodes nothing anew and adds no header but these."""
     async with served(answers(RUNNING), TransportPolicy(keep_alive=keep_alive)) as (server, client):
         for _ in range(2):
-            await client.run_status("t", "r")
+            await client.run_status("thread/ü", "%2e")
             await anyio.sleep(0.1)
     assert (server.connections, len(server.requests)) == (connections, 2)
+    first, *headers = server.requests[0].decode().split("\r\n")
+    assert first == "GET /ai-assistant/thread/thread%2F%C3%BC/run/%252e/status HTTP/1.1"
+    names = sorted(header.partition(":")[0].lower() for header in headers if header)
+    assert names == ["accept", "accept-encoding", "connection", "host", "user-agent"]
 
 
-async def test_a_caller_that_leaves_frees_the_connection_and_its_place() -> None:
+async def test_a_caller_that_leaves_closes_its_connection_and_frees_its_place_in_the_pool() -> None:
     closed = anyio.Event()
 
     async def behave(connection: Connection) -> None:
@@ -148,9 +142,9 @@ async def test_a_caller_that_leaves_frees_the_connection_and_its_place() -> None
     assert server.connections == 2
 
 
-async def test_a_request_waits_for_a_free_connection_only_so_long() -> None:
+async def test_a_request_that_gets_no_connection_in_time_was_not_sent() -> None:
     policy = TransportPolicy(pool=0.05, connections=1)
-    async with served(after(b"", hangs=True), policy) as (server, client), anyio.create_task_group() as tasks:
+    async with served(sends(b"", hangs=True), policy) as (server, client), anyio.create_task_group() as tasks:
         tasks.start_soon(client.run_status, "t", "first")
         while not server.requests:
             await anyio.sleep(0.01)
@@ -181,29 +175,22 @@ async def test_a_connection_with_an_answer_that_nobody_asked_for_is_not_used_aga
     assert server.connections == 2
 
 
-NOTED = """
-import sys
-import httpx
-
-send = httpx.AsyncClient.send
-
-async def noted(self, request, **named):
-    response = await send(self, request, **named)
-    print("SENT", request.method, request.url.path.rsplit("/", 1)[1], type(self).__name__, file=sys.stderr, flush=True)
-    return response
-
-httpx.AsyncClient.send = noted
+CHILD = """
+import sys, httpx
 from contit_mcp.cli.main import main
+send = httpx.AsyncClient.send
+async def print_and_send(self, request, **named):
+    print("SENT", request.method, request.url.path.rsplit("/", 1)[1], file=sys.stderr, flush=True)
+    return await send(self, request, **named)
+httpx.AsyncClient.send = print_and_send
 main()
 """
-
-BODY = {"threadId": "thread-1", "runId": "run-1", "status": "completed", "response": "Twelve.", "access_token": "token"}
-ANSWER = answers(json.dumps(BODY).encode())
+BODY = {"threadId": "thread-1", "runId": "run-1", "status": "completed", "response": "Twelve."}
 
 
 async def ask_a_child(*options: str, folder: Path, **environment: str) -> tuple[str, list[str]]:
-    """Return the answer of a `contit-mcp stdio` child, and the requests that its `httpx.AsyncClient.send` sent."""
-    command = [sys.executable, "-c", NOTED, "stdio", *options]
+    """Return the answer of a `contit-mcp stdio` child, and the requests that went through `httpx.AsyncClient.send`."""
+    command = [sys.executable, "-c", CHILD, "stdio", *options]
     env = clean_environment(CONTIT_MCP_STATE_DIR=str(folder), **environment)
     with anyio.fail_after(60):
         async with piped(Child, command, env) as child:
@@ -214,43 +201,12 @@ async def ask_a_child(*options: str, folder: Path, **environment: str) -> tuple[
     return result["structuredContent"]["response"], sent
 
 
-async def test_a_stdio_child_sends_through_httpx_to_contit_and_to_the_sandbox(tmp_path: Path) -> None:
-    async with raw_server(ANSWER) as server:
+async def test_contit_and_the_sandbox_are_both_asked_through_httpx(tmp_path: Path) -> None:
+    """Each request of a real process, without a way round httpx's client (docs/architecture.md, decision 5)."""
+    async with raw_server(answers(json.dumps(BODY).encode())) as server:
         text, sent = await ask_a_child(folder=tmp_path / "port", CONTIT_API_KEY="key", CONTIT_BASE_URL=server.url)
-    assert text == "Twelve."
-    assert len(server.requests) == len(sent) == 3
+    assert (text, len(server.requests)) == ("Twelve.", 3)
+    assert sent == ["SENT POST thread", "SENT GET status", "SENT GET response"]
     answered, in_memory = await ask_a_child("--sandbox", folder=tmp_path / "sandbox")
     assert answered
     assert list(dict.fromkeys(in_memory)) == sent
-    assert sent == ["SENT POST thread AsyncClient", "SENT GET status AsyncClient", "SENT GET response AsyncClient"]
-
-
-def parts(request: bytes) -> tuple[str, dict[str, str], bytes]:
-    head, _, body = request.partition(b"\r\n\r\n")
-    first, *lines = head.decode().split("\r\n")
-    headers = dict(line.split(": ", 1) for line in lines)
-    return first, {name.lower(): value for name, value in headers.items()}, body
-
-
-async def test_the_transport_of_a_test_is_sent_what_the_network_is_sent() -> None:
-    secret = SecretValue("CONTIT_CLIENT_SECRET", value="secret")
-
-    async def use(http: httpx.AsyncClient) -> None:
-        auth = ClientCredentialsAuth("c", secret, token_url=str(http.base_url.join("/token")), http=http)
-        client = ContitClient(http, auth=auth)
-        await start(client, thread_id="thread/ü")
-        await client.run_status("t", "r/../x")
-        await client.thread_response("%2e")
-
-    upstream = scripted(Reply(body=BODY))
-    with anyio.fail_after(30):
-        async with raw_server(ANSWER) as server:
-            async with build_http_client(server.url) as http:
-                await use(http)
-            async with build_http_client(server.url, transport=upstream) as http:
-                await use(http)
-    assert len(server.requests) == 4
-    assert [parts(request) for request in server.requests] == [
-        (f"{sent.method} {sent.url.raw_path.decode()} HTTP/1.1", dict(sent.headers), sent.content)
-        for sent in upstream.received
-    ]

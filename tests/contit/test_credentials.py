@@ -1,4 +1,4 @@
-"""Credentials: each is in its header only and follows its file; one OAuth2 token is used by all. Virtual time."""
+"""Credentials: each is in its own header alone and follows its file; requests share one OAuth2 token. Virtual time."""
 
 import base64
 import io
@@ -38,7 +38,8 @@ SECRET = "ctpat_Very-Secret+Value/42="
 HEADERS = {APIKeyAuth: ("x-api-key", SECRET), AccessTokenAuth: ("authorization", f"Bearer {SECRET}")}
 
 
-def everywhere_but(request: httpx.Request, header: str) -> str:
+def all_but(request: httpx.Request, header: str) -> str:
+    """Return all of a request that is sent or can be logged, except one header."""
     headers = {name: value for name, value in request.headers.items() if name != header}
     return f"{request.method} {request.url!r} {request.url} {headers} {request.content!r} {request.extensions}"
 
@@ -55,7 +56,7 @@ async def test_a_credential_is_in_its_documented_header_and_nowhere_else(kind: K
     assert len(upstream.received) == 4
     for request in upstream.received:
         assert request.headers.get_list(header) == [value]
-        assert SECRET not in everywhere_but(request, header)
+        assert SECRET not in all_but(request, header)
         assert {"x-api-key", "authorization"} & set(request.headers) == {header}
     assert SECRET not in f"{auth} {auth!r} {vars(auth)}"
     assert auth.identity().endswith(f":{SECRET}")
@@ -81,10 +82,10 @@ async def test_a_changed_file_is_used_for_the_next_request(kind: Kind, tmp_path:
     assert auth.identity().endswith(":other-secret")
 
 
-@pytest.mark.parametrize(
-    "secret",
-    ["two\nlines", "two\r\nX-Evil: 1", "nul\x00", "ünicode", " blank", "blank ", "del\x7f", "zero\u200b", "odd\udcff", ""],
-)  # fmt: skip
+UNUSABLE = ("two\nlines", "two\r\nX-Evil: 1", "nul\x00", "ünicode", " blank", "blank ", "zero\u200b", "odd\udcff", "")
+
+
+@pytest.mark.parametrize("secret", UNUSABLE)
 async def test_a_credential_that_no_header_can_carry_is_named_without_its_value(secret: str) -> None:
     value, tokens, upstream = SecretValue("CONTIT_CLIENT_SECRET", value=secret), scripted(token()), scripted(START_OK)
     for auth in (APIKeyAuth(value), AccessTokenAuth(value), client_credentials(tokens, secret)):
@@ -100,14 +101,14 @@ def token(value: str = "token-1", expires_in: object = 3_600) -> Reply:
 
 
 def numbered_tokens(*, after: float = 0.0) -> Script:
-    """A new token each time: token-1, token-2, …"""
+    """Return a script that gives a new token each time: token-1, token-2, …"""
     numbers = itertools.count(1)
     return lambda _: Reply(body={"access_token": f"token-{next(numbers)}"}, after=after)
 
 
-def contit(*, takes: Callable[[str], bool] = lambda _: True) -> EchoContit:
+def contit(*, accepts: Callable[[str], bool] = lambda _: True) -> EchoContit:
     def reply(request: httpx.Request) -> Reply:
-        if not takes(request.headers["Authorization"].removeprefix("Bearer ")):
+        if not accepts(request.headers["Authorization"].removeprefix("Bearer ")):
             return Reply(401)
         return Reply(body={**STARTED, "status": "in_progress", "response": "a"})
 
@@ -122,7 +123,7 @@ def sent_tokens(upstream: EchoContit) -> list[str]:
     return [request.headers["Authorization"].removeprefix("Bearer ") for request in upstream.received]
 
 
-async def fifty(ask: Callable[[], Coroutine[None, None, object]]) -> None:
+async def fifty_times(ask: Callable[[], Coroutine[None, None, object]]) -> None:
     async with anyio.create_task_group() as tasks:
         for _ in range(50):
             tasks.start_soon(ask)
@@ -169,26 +170,26 @@ async def test_a_token_is_renewed_before_it_expires(answer: dict[str, object], r
 
 
 async def test_a_refused_token_is_renewed_once_and_the_request_repeated_once() -> None:
-    tokens, upstream, kept = scripted(numbered_tokens()), contit(takes=lambda value: value != "token-1"), Kept()
+    tokens, upstream, kept = scripted(numbered_tokens()), contit(accepts=lambda value: value != "token-1"), Kept()
     await start(client_for(tokens, upstream), keep=kept)
     assert [run.run_id for run in kept.runs] == ["run-1"]
     assert sent_tokens(upstream) == ["token-1", "token-2"]
     assert upstream.received[0].content == upstream.received[1].content != b""
-    tokens, upstream = scripted(numbered_tokens()), contit(takes=lambda _: False)
+    tokens, upstream = scripted(numbered_tokens()), contit(accepts=lambda _: False)
     with pytest.raises(errors.AuthenticationError):
         await client_for(tokens, upstream).run_status("t", "r")
     assert sent_tokens(upstream) == ["token-1", "token-2"]
     assert len(tokens.received) == 2
-    tokens, upstream = scripted(token(), Reply(404)), contit(takes=lambda _: False)
+    tokens, upstream = scripted(token(), Reply(404)), contit(accepts=lambda _: False)
     with pytest.raises(errors.AuthenticationError, match="HTTP 404"):
         await client_for(tokens, upstream).run_status("t", "r")
     assert len(upstream.received) == 1
 
 
 async def test_fifty_requests_at_once_share_one_token_one_renewal_and_one_failure() -> None:
-    tokens, upstream = scripted(numbered_tokens(after=1.0)), contit(takes=lambda value: value != "token-1")
+    tokens, upstream = scripted(numbered_tokens(after=1.0)), contit(accepts=lambda value: value != "token-1")
     client = client_for(tokens, upstream)
-    await fifty(lambda: client.run_status("t", "r"))
+    await fifty_times(lambda: client.run_status("t", "r"))
     assert len(tokens.received) == 2
     assert sorted(sent_tokens(upstream)) == ["token-1"] * 50 + ["token-2"] * 50
     tokens, upstream = scripted(Reply(500, after=0.1)), contit()
@@ -198,34 +199,32 @@ async def test_fifty_requests_at_once_share_one_token_one_renewal_and_one_failur
         with pytest.raises(errors.APIConnectionError):
             await client.run_status("t", "r")
 
-    await fifty(fails)
+    await fifty_times(fails)
     assert (len(tokens.received), upstream.received) == (4, [])
 
 
+REFUSED = {"error": "invalid_client", "error_description": SECRET}
 ELSEWHERE = {"Location": "https://elsewhere.test/connect/token"}
 FAILURES: dict[str, tuple[Script, type[errors.APIError], str]] = {
-    # name: (what the endpoint answers, what that is to the caller, a part of its text)
-    **{
-        str(status): (Reply(status, {"error": "invalid_client", "error_description": SECRET}), errors.AuthenticationError, "client secret")
-        for status in (400, 401, 403)
-    },
-    **{str(status): (Reply(status, headers=ELSEWHERE), errors.AuthenticationError, f"HTTP {status}") for status in (302, 307, 404, 409, 422)},
-    "500": (Reply(500), errors.APIConnectionError, "nothing was asked"),
+    # The answer of the endpoint, the error that the caller gets, and a part of the error's text.
+    **{str(n): (Reply(n, REFUSED), errors.AuthenticationError, "client secret") for n in (400, 401, 403)},
+    **{str(n): (Reply(n, headers=ELSEWHERE), errors.AuthenticationError, f"HTTP {n}") for n in (302, 307, 404, 409)},
+    "500": (Reply(500), errors.APIConnectionError, "nothing was sent to Contit"),
     "429": (Reply(429), errors.RateLimitError, "429"),
-    "reset": (httpx.ReadError("x"), errors.APIConnectionError, "nothing was asked"),
-    "silent": (httpx.ReadTimeout("x"), errors.APITimeoutError, "nothing was asked"),
-    "hangs": (HANGS, errors.APITimeoutError, "nothing was asked"),
+    "reset": (httpx.ReadError("x"), errors.APIConnectionError, "nothing was sent to Contit"),
+    "silent": (httpx.ReadTimeout("x"), errors.APITimeoutError, "nothing was sent to Contit"),
+    "hangs": (HANGS, errors.APITimeoutError, "nothing was sent to Contit"),
     "html": (Reply(200, "<!doctype html>"), errors.APIResponseValidationError, "not a token"),
     "empty token": (token(""), errors.APIResponseValidationError, "not a token"),
     "line break": (token("one\r\nX-Evil: 1"), errors.APIResponseValidationError, "not a token"),
     "expired": (token(expires_in=0), errors.APIResponseValidationError, "not a token"),
-    "endless": (Reply(200, '{"access_token": "t", "expires_in": Infinity}'), errors.APIResponseValidationError, "not a token"),
-}  # fmt: skip
+    "endless": (token(expires_in=float("inf")), errors.APIResponseValidationError, "not a token"),
+}
 
 
 @pytest.mark.parametrize("name", FAILURES)
-async def test_without_a_token_nothing_is_sent_and_a_passing_failure_is_repeated(name: str) -> None:
-    """Another status than 401 would be read as Contit's: 400 as a busy thread, 404 as replication lag."""
+async def test_without_a_token_nothing_is_sent_and_a_failure_that_may_pass_is_retried(name: str) -> None:
+    """The error has no other status than 401 or 429: a 400 or 404 would be taken for one of Contit's."""
     fault, kind, text = FAILURES[name]
     final = kind is errors.AuthenticationError
     tokens, upstream = scripted(fault), contit()
@@ -250,8 +249,8 @@ async def test_without_a_token_nothing_is_sent_and_a_passing_failure_is_repeated
         assert (len(tokens.received), len(upstream.received)) == (3, 1)
 
 
-@pytest.mark.parametrize(("asked", "asked_again_after"), [(None, 3.0), ("40", 40.0), ("3600", 60.0)])
-async def test_a_failing_endpoint_is_asked_again_after_a_pause(asked: str | None, asked_again_after: float) -> None:
+@pytest.mark.parametrize(("asked", "pause"), [(None, 3.0), ("40", 40.0), ("3600", 60.0)])
+async def test_a_failing_endpoint_is_asked_again_after_a_pause(asked: str | None, pause: float) -> None:
     tokens, upstream = scripted(Reply(429, headers={"Retry-After": asked} if asked else {})), contit()
     client = client_for(tokens, upstream)
 
@@ -261,11 +260,11 @@ async def test_a_failing_endpoint_is_asked_again_after_a_pause(asked: str | None
 
     await fails()
     failed_at, before = anyio.current_time(), len(tokens.received)
-    await anyio.sleep_until(failed_at + asked_again_after - 0.001)
+    await anyio.sleep_until(failed_at + pause - 0.001)
     await fails()
     assert len(tokens.received) == before
     tokens.script = [token()]
-    await anyio.sleep_until(failed_at + asked_again_after)
+    await anyio.sleep_until(failed_at + pause)
     await client.run_status("t", "r")
     assert sent_tokens(upstream) == ["token-1"]
 
@@ -285,7 +284,7 @@ async def test_a_token_that_is_still_good_is_used_while_it_cannot_be_renewed(log
     assert len(upstream.received) == 2
 
 
-async def test_a_cancelled_caller_leaves_the_asking_to_the_next() -> None:
+async def test_when_a_caller_leaves_while_it_fetches_the_token_the_next_one_fetches_it() -> None:
     tokens, upstream = scripted(HANGS, token()), contit()
     client = client_for(tokens, upstream)
 

@@ -1,4 +1,4 @@
-"""Characters that a reader cannot see and a model can are removed from answers; visible text stays as it is."""
+"""Characters that a model reads and a person cannot see are removed from answers; visible text stays as it is."""
 
 import time
 import unicodedata
@@ -84,14 +84,12 @@ AS_AN_ALPHABET = {
     "grapheme joiners in a row": ("e\u0301\u034f\u034f\u0301", "e\u0301\u0301"),
     "empty cells in a row": ("\u2813" + "\u2800" * 9, "\u2813\u2800"),
 }
-
-
 TEXTS = {name: (text, text) for name, text in KEPT.items()} | AS_AN_ALPHABET
 
 
-@pytest.mark.parametrize("name", TEXTS)
-def test_writing_systems_and_emoji_keep_what_they_need_and_it_is_no_alphabet(name: str) -> None:
-    text, left = TEXTS[name]
+@pytest.mark.parametrize(("text", "left"), TEXTS.values(), ids=TEXTS)
+def test_writing_systems_and_emoji_keep_the_hidden_characters_that_they_need(text: str, left: str) -> None:
+    """Elsewhere the same characters are removed, because they could spell a message."""
     assert without_hidden_characters(text) == left
 
 
@@ -108,11 +106,9 @@ def test_cleaning_twice_is_cleaning_once_and_visible_characters_stay(text: str) 
     assert seen(once) == seen(text)
 
 
-@pytest.mark.parametrize(
-    "unit", ["\u200b", "a\u200b", "a\ufe0f", "☺\ufe0f\ufe0f", "👩\u200d", "\u115f\u1160", "🏴\U000e0067"]
-)
-def test_the_time_grows_with_the_length_and_no_faster(unit: str) -> None:
-    """An answer of a megabyte of any of these takes at most a second; quadratic work would take hours."""
-    began = time.process_time()
-    without_hidden_characters(unit * (500_000 // len(unit)))
-    assert time.process_time() - began < 1.0
+def test_an_answer_of_500_000_characters_takes_less_than_a_second() -> None:
+    """Work that grows with the square of the length would take hours."""
+    for unit in ("\u200b", "a\u200b", "a\ufe0f", "☺\ufe0f\ufe0f", "👩\u200d", "\u115f\u1160", "🏴\U000e0067"):
+        began = time.process_time()
+        without_hidden_characters(unit * (500_000 // len(unit)))
+        assert time.process_time() - began < 1.0, ascii(unit)

@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 
 from contit_mcp import errors
 from contit_mcp.contit.client import ContitClient
-from contit_mcp.contit.transport import HTTPX_ERRORS
-from contit_mcp.contit.wire import RunStatus, ThreadResponse, parse, parse_retry_after
-from contit_mcp.telemetry.call_stats import Event, Listener, current_call_stats, start_call_stats
+from contit_mcp.contit.wire import ThreadResponse, parse, parse_retry_after
+from contit_mcp.telemetry.call_stats import Event, Listener, start_call_stats
 from tests.contit.upstream import (
     HANGS,
     ONCE,
@@ -36,35 +35,19 @@ from tests.echo_contit import EchoContit, Reply, Script
 
 pytestmark = pytest.mark.anyio
 
-REFUSED = "upstream.refused_body"
-MARKER = "sk-secret at https://hidden.example/?api_key=sk-secret"
-
-
-def with_all_below(kind: type[Exception]) -> set[type[Exception]]:
-    return {kind}.union(*(with_all_below(child) for child in kind.__subclasses__()))
-
-
-def made(kind: type[Exception]) -> Exception:
-    """An instance as httpx would raise it, with a text that must go nowhere."""
-    if kind is httpx.HTTPStatusError:
-        request = httpx.Request("GET", "https://hidden.example")
-        return httpx.HTTPStatusError(MARKER, request=request, response=httpx.Response(500, request=request))
-    if issubclass(kind, httpx.StreamError) and kind is not httpx.StreamError:
-        return kind()  # type: ignore[call-arg]
-    return kind(MARKER)
-
-
-ALL_OF_HTTPX = {kind for root in HTTPX_ERRORS for kind in with_all_below(root) if kind.__module__.startswith("httpx")}
-ABOUT_THE_CONNECTION = {*with_all_below(httpx.TransportError), httpx.InvalidURL}
-BEFORE_SENDING = {
-    httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ConnectError, httpx.ProxyError, httpx.UnsupportedProtocol, httpx.InvalidURL
+MARKER = "sk-secret at https://hidden.example/?api_key=sk-secret"  # must not reach a caller or the log
+HTTPX_EXCEPTIONS: list[type[Exception]] = [
+    kind for name in httpx.__all__ if isinstance(kind := getattr(httpx, name), type) and issubclass(kind, Exception)
+]
+BEFORE_SENDING = {  # raised before there is a connection: only after these is it certain that Contit got nothing
+    httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ConnectError, httpx.ProxyError, httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
 }  # fmt: skip
-"""With these, and only these, Contit certainly got nothing: no connection stood when they were raised."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What comes, the error it is, what it is counted as, and what it leads to."""
+    """What a request meets, the error that its caller gets, the status it is counted under, and what follows."""
 
     script: Script
     kind: type[errors.APIError]
@@ -74,20 +57,26 @@ class Outcome:
     slows_down: bool = False
 
 
-def of_httpx(kind: type[Exception]) -> Outcome:
+def raised(kind: type[Exception]) -> Outcome:
+    """Return the outcome of an exception of httpx."""
+    is_connection, is_pool = issubclass(kind, httpx.TransportError | httpx.InvalidURL), kind is httpx.PoolTimeout
     ours: type[errors.APIError] = errors.APIResponseValidationError
-    if kind in ABOUT_THE_CONNECTION:
+    if is_connection:
         ours = errors.APITimeoutError if issubclass(kind, httpx.TimeoutException) else errors.APIConnectionError
-    slows_down = kind in ABOUT_THE_CONNECTION and kind is not httpx.PoolTimeout
-    counted_as = "pool" if kind is httpx.PoolTimeout else "none"
-    return Outcome(made(kind), ours, counted_as, True, kind in BEFORE_SENDING, slows_down)
+    return Outcome(
+        kind.__new__(kind, MARKER),  # without __init__, whose arguments differ
+        ours,
+        "pool" if is_pool else "none",
+        repeats_reads=True,
+        repeats_starts=kind in BEFORE_SENDING,
+        slows_down=is_connection and not is_pool,
+    )
 
 
-def refused(status: int, kind: type[errors.APIError], *repeats_and_slows: bool) -> Outcome:
-    """A refusal that names another host and says something."""
+def refused(status: int, kind: type[errors.APIError], **follows: bool) -> Outcome:
+    """Return the outcome of an HTTP status, with the marker in its body and headers."""
     headers = {"Location": "https://hidden.example/", "Content-Type": f"text/plain; name={MARKER}"}
-    reply = Reply(status, f"<h1>{MARKER}</h1>", headers)
-    return Outcome(reply, kind, str(status), *repeats_and_slows)
+    return Outcome(Reply(status, f"<h1>{MARKER}</h1>", headers), kind, str(status), **follows)
 
 
 BROKEN = {
@@ -106,21 +95,19 @@ OUTCOMES = {
     "401": refused(401, errors.AuthenticationError),
     "403": refused(403, errors.PermissionDeniedError),
     "404": refused(404, errors.NotFoundError),
-    "429": refused(429, errors.RateLimitError, True, True, True),
-    "503": refused(503, errors.InternalServerError, True, True, True),
+    "429": refused(429, errors.RateLimitError, repeats_reads=True, repeats_starts=True, slows_down=True),
+    "503": refused(503, errors.InternalServerError, repeats_reads=True, repeats_starts=True, slows_down=True),
     **{str(status): refused(status, errors.RedirectError) for status in (300, 301, 302, 304, 307, 308)},
     **{str(status): refused(status, errors.APIStatusError) for status in (400, 402, 409, 413, 418, 422)},
-    **{str(status): refused(status, errors.InternalServerError, True, False, True) for status in (500, 502, 504, 529)},
-    **{
-        text: Outcome(Reply(200, body), errors.APIResponseValidationError, "200", True) for text, body in BROKEN.items()
-    },
-    **{kind.__name__: of_httpx(kind) for kind in sorted(ALL_OF_HTTPX, key=str)},
+    **{str(n): refused(n, errors.InternalServerError, repeats_reads=True, slows_down=True) for n in (500, 502, 504)},
+    **{key: Outcome(Reply(200, body), errors.APIResponseValidationError, "200", True) for key, body in BROKEN.items()},
+    **{kind.__name__: raised(kind) for kind in HTTPX_EXCEPTIONS},
 }
 each_outcome = pytest.mark.parametrize("outcome", OUTCOMES.values(), ids=OUTCOMES)
 
 
 @each_outcome
-async def test_what_may_pass_is_repeated_and_a_start_only_if_contit_cannot_have_accepted_it(
+async def test_a_failure_that_may_pass_is_retried_but_no_start_that_contit_may_have_accepted(
     outcome: Outcome, logged: io.StringIO
 ) -> None:
     kept = Kept()
@@ -145,8 +132,9 @@ async def test_what_may_pass_is_repeated_and_a_start_only_if_contit_cannot_have_
         assert caught.value.may_have_arrived is not outcome.repeats_starts
     if outcome.counted_as not in {"none", "pool"}:
         assert caught.value.__context__ is None  # it could quote the body
-        (shape, *_) = (one for one in map(json.loads, logged.getvalue().splitlines()) if one["event"] == REFUSED)
-        assert (shape["level"], str(shape["status"])) == ("debug", outcome.counted_as)
+        lines = map(json.loads, logged.getvalue().splitlines())
+        refusal = next(line for line in lines if line["event"] == "upstream.refused_body")
+        assert (refusal["level"], str(refusal["status"])) == ("debug", outcome.counted_as)
 
 
 async def poll(client: ContitClient, seconds: float) -> list[float]:
@@ -162,7 +150,7 @@ async def poll(client: ContitClient, seconds: float) -> list[float]:
 
 @each_outcome
 async def test_polls_slow_down_to_a_quarter_while_contit_fails_and_then_recover(outcome: Outcome) -> None:
-    """What is no fault of Contit, and a fault that passes, slows nothing down."""
+    """An outcome that is no fault of Contit slows nothing down, nor does a fault between good answers."""
     upstream = scripted(outcome.script)
     client = contit_client(upstream)
     polls = await poll(client, 60)
@@ -171,21 +159,14 @@ async def test_polls_slow_down_to_a_quarter_while_contit_fails_and_then_recover(
     upstream.script[:] = [RUNNING]
     polls = await poll(client, 60)
     assert polls[-1] - polls[-2] == pytest.approx(1.0)
-    if outcome.kind is not errors.RateLimitError:
+    if outcome.kind is not errors.RateLimitError:  # of which a single one counts
         client = contit_client(scripted(*[RUNNING, outcome.script] * 30))
         await poll(client, 40)
         assert client.backoff.stretch == 1.0
 
 
-def test_everything_httpx_exports_as_an_exception_is_caught() -> None:
-    public = [getattr(httpx, name) for name in httpx.__all__]
-    exceptions = {kind for kind in public if isinstance(kind, type) and issubclass(kind, Exception)}
-    assert exceptions <= ALL_OF_HTTPX
-    assert len(ALL_OF_HTTPX) > 25
-
-
 async def failed_starts(client: ContitClient, upstream: EchoContit, *, thread_id: str | None, number: int) -> int:
-    """Start so often, two seconds apart, and return how many requests that took."""
+    """Start `number` times, two seconds apart, and return how many requests were sent."""
     before = len(upstream.received)
     for _ in range(number):
         with pytest.raises(errors.APIError):
@@ -204,7 +185,7 @@ async def failed_starts(client: ContitClient, upstream: EchoContit, *, thread_id
         (Reply(500), "t", 1, 1.0),  # it can mean a busy thread
     ],
 )
-async def test_starts_do_not_multiply_in_an_outage_and_it_is_forgotten_after_a_minute(
+async def test_in_an_outage_no_start_is_retried_and_a_minute_later_all_pauses_are_normal(
     fault: Script, thread_id: str | None, requests: int, stretch: float
 ) -> None:
     upstream = scripted(fault)
@@ -231,19 +212,18 @@ async def test_polls_and_starts_share_one_backoff() -> None:
 
 @pytest.mark.parametrize(("status", "seconds"), [(429, 46), (503, 86_400)])
 async def test_a_start_waits_for_a_retry_after_or_is_refused_without_a_request(seconds: int, status: int) -> None:
-    """Another request was given it."""
+    """A poll got the Retry-After before. Its hint says when to try again; more than an hour counts as one."""
     upstream = scripted(Reply(status, headers={"Retry-After": str(seconds)}), START_OK)
-    client = contit_client(upstream, retry=ONCE)
-    with pytest.raises(errors.APIError):
+    client, wait = contit_client(upstream, retry=ONCE), min(seconds, 3_600)
+    with pytest.raises(errors.APIError) as poll_refused:
         await client.run_status("t", "r")
     began = anyio.current_time()
-    with pytest.raises(errors.RateLimitError) as caught:
+    with pytest.raises(errors.RateLimitError) as start_refused:
         await start(client, within=45)
-    assert anyio.current_time() == began
-    assert len(upstream.received) == 1
-    assert caught.value.hint == f"Try again in {min(seconds, 3_600)} seconds."
+    assert (anyio.current_time(), len(upstream.received)) == (began, 1)
+    assert poll_refused.value.hint == start_refused.value.hint == f"Try again in {wait} seconds."
     await start(client, within=4_000)
-    assert min(seconds, 3_600) <= upstream.pauses[0] < min(seconds, 3_600) + 1
+    assert wait <= upstream.pauses[0] < wait + 1
 
 
 async def test_polls_wait_for_a_retry_after_together_and_go_on_spread_out() -> None:
@@ -289,14 +269,6 @@ def test_no_retry_after_can_break_the_parser(value: str) -> None:
     assert seconds is None or 0.0 <= seconds <= 3_600
 
 
-@pytest.mark.parametrize(("header", "when"), [("0", "1 second"), ("2", "2 seconds"), ("soon", "a little while")])
-def test_the_hint_says_when_to_try_again(header: str, when: str) -> None:
-    for status in (429, 503):
-        with pytest.raises(errors.APIStatusError) as caught:
-            parse(httpx.Response(status, headers={"Retry-After": header}), RunStatus)
-        assert caught.value.hint == f"Try again in {when}."
-
-
 @given(st.binary(max_size=200) | st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists).map(repr))
 def test_no_body_can_break_the_parser(body: bytes | str) -> None:
     response = httpx.Response(200, content=body if isinstance(body, bytes) else body.encode("utf-8", "surrogatepass"))
@@ -316,12 +288,12 @@ class Counted(Listener):
         self.events.append(event)
 
 
-async def leave(client: ContitClient) -> None:
+async def poll_and_leave(client: ContitClient) -> None:
     with anyio.move_on_after(7):
         await client.run_status("t", "r")
 
 
-async def held(client: ContitClient) -> None:
+async def start_three_times(client: ContitClient) -> None:
     for _ in range(3):
         with suppress(errors.RateLimitError):
             await start(client, within=30)
@@ -330,6 +302,7 @@ async def held(client: ContitClient) -> None:
 Counts = list[tuple[str, str, float]]
 TOKEN = Reply(body={"access_token": "token"}, after=2.0)
 OK = Reply(body={**STARTED, "status": "completed", "response": "a"}, after=1.5)
+WAIT = Reply(429, headers={"Retry-After": "600"})
 FETCHED = ("token", "200", 2.0)
 
 
@@ -337,11 +310,9 @@ FETCHED = ("token", "200", 2.0)
     ("script", "call", "requests", "events"),
     [
         ([OK], start, [FETCHED, ("start", "200", 1.5)], []),
-        ([OK], READS["status"], [FETCHED, ("status", "200", 1.5)], []),
-        ([OK], READS["response"], [FETCHED, ("response", "200", 1.5)], []),
         ([Reply(401), OK], READS["status"], [FETCHED, ("status", "401", 0.0), FETCHED, ("status", "200", 1.5)], []),
-        ([HANGS], leave, [FETCHED, ("status", "cancelled", 5.0)], []),
-        ([Reply(429, headers={"Retry-After": "600"})], held, [FETCHED, ("start", "429", 0.0)], ["held"] * 2),
+        ([HANGS], poll_and_leave, [FETCHED, ("status", "cancelled", 5.0)], []),
+        ([WAIT], start_three_times, [FETCHED, ("start", "429", 0.0)], ["held"] * 2),
     ],
 )
 async def test_every_request_is_counted_when_it_ends_with_its_endpoint_status_and_seconds(
@@ -352,23 +323,3 @@ async def test_every_request_is_counted_when_it_ends_with_its_endpoint_status_an
     stats = start_call_stats(counted)
     await call(contit_client(scripted(*script), auth=client_credentials(scripted(TOKEN)), retry=ONCE))
     assert (counted.requests, counted.events, stats.requests) == (requests, events, len(requests))
-
-
-async def test_calls_and_servers_count_apart() -> None:
-    servers = [Counted(), Counted()]
-    client = contit_client(scripted(RUNNING))
-
-    async def call(server: Counted, polls: int) -> None:
-        stats = start_call_stats(server)
-        for _ in range(polls):
-            await anyio.sleep(1)
-            current_call_stats().count("poll")
-            await client.run_status("t", "r")
-        assert (stats.events["poll"], stats.requests) == (polls, polls)
-
-    async with anyio.create_task_group() as tasks:
-        for server, polls in ((servers[0], 1), (servers[0], 2), (servers[1], 4)):
-            tasks.start_soon(call, server, polls)
-    current_call_stats().count("poll")  # outside of a call
-    assert [len(server.events) for server in servers] == [3, 4]
-    assert [len(server.requests) for server in servers] == [3, 4]

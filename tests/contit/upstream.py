@@ -1,4 +1,4 @@
-"""The client on a Contit that follows a script, and what its tests have in common."""
+"""`ContitClient` on a Contit that follows a script, for the tests of the client."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -47,7 +47,7 @@ def client_credentials(tokens: EchoContit, secret: str = "client-secret") -> Cli
 
 @dataclass
 class Kept:
-    """A `keep` that remembers what it was given, after some seconds."""
+    """The callback of `start_run` that stores the ids of a run: it takes `after` seconds and keeps them in a list."""
 
     after: float = 0.0
     runs: list[StartedRun] = field(default_factory=list)

@@ -13,7 +13,6 @@ from tests.children import COMMAND, QUESTION, Child, clean_environment, piped, r
 
 pytestmark = pytest.mark.anyio
 
-ENDS_WITHIN = 2.0  # seconds, by the contract
 ENDINGS = {"EOF": None, "SIGTERM": signal.SIGTERM, "SIGINT": signal.SIGINT}
 
 
@@ -22,10 +21,10 @@ def upstream(url: str, **more: str) -> dict[str, str]:
 
 
 async def ends(child: Child, by: str) -> None:
-    """End the child, and check that it leaves in time with exit code 0."""
+    """End the child, and check that it exits with code 0 within the 2 s that are promised."""
     began = anyio.current_time()
     assert await child.end(by=ENDINGS[by]) == 0
-    assert anyio.current_time() - began < ENDS_WITHIN
+    assert anyio.current_time() - began < 2.0
 
 
 async def send_ask(child: Child, number: int, prompt: str = QUESTION) -> None:
@@ -35,7 +34,7 @@ async def send_ask(child: Child, number: int, prompt: str = QUESTION) -> None:
 
 @pytest.mark.parametrize("on", ["start", "status", "response"])
 async def test_no_secret_prompt_or_answer_is_written_anywhere_but_in_the_result(on: str) -> None:
-    """Markers are in all of them, every kind of fault is met. All that is on stdout, also at DEBUG, is JSON-RPC."""
+    """Each of them contains a marker, at DEBUG, with every kind of fault. stdout has JSON-RPC messages alone."""
     key = "KEY-MARKER-4711"
     kinds = (
         "403", "404", "429", "500", "503", "redirect", "html", "html-error", "empty", "malformed", "missing-field",
@@ -59,8 +58,7 @@ async def test_no_secret_prompt_or_answer_is_written_anywhere_but_in_the_result(
             assert not any(marker in child.stdout for marker in (key.encode(), b"PROMPT-MARKER"))
 
 
-async def test_non_ascii_survives_both_ways() -> None:
-    """UTF-8, whatever the locale of the host."""
+async def test_prompts_and_answers_are_utf_8_whatever_the_locale_of_the_host() -> None:
     with anyio.fail_after(30):
         async with sandbox_on_port() as (url, sandbox), stdio_child(upstream(url, LC_ALL="C", LANG="C")) as child:
             await child.initialize()
@@ -73,7 +71,7 @@ async def test_non_ascii_survives_both_ways() -> None:
 
 
 async def test_without_a_credential_it_starts_and_each_call_says_what_to_set() -> None:
-    """Hosts show tool errors, but hide why a server did not start. A host may leave out the command, too."""
+    """Hosts show errors of tools, but not why a server did not start. Without a command, `stdio` is meant."""
     with anyio.fail_after(30):
         async with piped(Child, COMMAND, clean_environment()) as child:
             await child.initialize()
@@ -85,7 +83,7 @@ async def test_without_a_credential_it_starts_and_each_call_says_what_to_set() -
 
 
 async def test_the_embedded_sandbox_answers_whatever_is_configured() -> None:
-    """A real credential in the environment has no business there. With --probe there is a fifth tool, which waits."""
+    """It needs no credential and logs none. With --probe there is a fifth tool, which waits."""
     odd = {"CONTIT_API_KEY": "REAL-KEY-MARKER", "CONTIT_CLIENT_ID": "x"}
     with anyio.fail_after(30):
         async with stdio_child(odd, "stdio", "--sandbox", "--probe") as child:
@@ -113,14 +111,6 @@ async def test_the_sdks_client_asks_in_both_eras(era: str) -> None:
             assert "20 draft items" in str(result.structured_content)
 
 
-@pytest.mark.parametrize("by", ENDINGS)
-async def test_an_idle_server_leaves_at_once(by: str) -> None:
-    with anyio.fail_after(30):
-        async with stdio_child({"CONTIT_API_KEY": "k"}) as child:
-            await child.initialize()
-            await ends(child, by)
-
-
 @pytest.mark.parametrize("by", ["SIGTERM", "SIGINT"])
 async def test_a_signal_returns_the_handle_of_every_call(by: str) -> None:
     long_run = SandboxOptions(run_seconds=60)
@@ -138,8 +128,8 @@ async def test_a_signal_returns_the_handle_of_every_call(by: str) -> None:
 
 
 @pytest.mark.parametrize("by", ["EOF", "SIGTERM"])
-async def test_a_start_that_hangs_does_not_hold_the_end(by: str) -> None:
-    """Not even the one step that cannot be cancelled."""
+async def test_a_start_that_hangs_does_not_delay_the_exit(by: str) -> None:
+    """It is the one step that cannot be cancelled."""
     with anyio.fail_after(30):
         async with sandbox_on_port() as (url, sandbox), stdio_child(upstream(url)) as child:
             sandbox.add_fault(parse_fault("slow on=start seconds=60"))
@@ -150,7 +140,7 @@ async def test_a_start_that_hangs_does_not_hold_the_end(by: str) -> None:
 
 
 async def test_a_cancelled_call_stops_polling_before_the_next_poll() -> None:
-    """notifications/cancelled; the run goes on, and its answer can be had."""
+    """The run goes on, and its answer can be fetched."""
     with anyio.fail_after(30):
         async with (
             sandbox_on_port(SandboxOptions(run_seconds=4)) as (url, sandbox),

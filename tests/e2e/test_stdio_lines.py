@@ -17,13 +17,13 @@ ASKED = {"name": "contit_ask", "arguments": {"prompt": "x"}}
 
 
 def line(**message: Any) -> bytes:
-    """One JSON-RPC message."""
+    """Return a JSON-RPC message."""
     return json.dumps({"jsonrpc": "2.0", **message}).encode()
 
 
 PING = line(id="ping", method="ping")
 PARSE, INVALID = -32700, -32600
-LINES: list[tuple[bytes, int, object]] = [
+LINES: list[tuple[bytes, int, object]] = [  # the line, and the code and the id of the error
     (b"{", PARSE, None),
     (b"\xff\xfe\x00", PARSE, None),
     (b"[" * 5_000, PARSE, None),
@@ -48,8 +48,8 @@ LINES: list[tuple[bytes, int, object]] = [
 ]
 
 
-async def test_a_line_that_is_no_message_gets_an_error_and_the_next_one_is_served() -> None:
-    """With its id where that can be read; empty lines and notifications get no answer."""
+async def test_a_line_that_is_no_message_gets_an_error_and_the_next_line_is_served() -> None:
+    """The error has the id of the message if it can be read. Empty lines and notifications get no answer."""
     async with stdio_child({}, "stdio", "--sandbox") as child:
         await child.initialize()
         await child.write(b"\n   \n" + line(method="notifications/cancelled", params={"requestId": 99}) + b"\n")
@@ -65,7 +65,7 @@ async def test_a_line_that_is_no_message_gets_an_error_and_the_next_one_is_serve
     assert not any(word in child.stderr for word in (b"Traceback", b"call.crashed"))
 
 
-async def test_a_flood_of_broken_lines_is_answered_and_leaves_the_server_as_it_was() -> None:
+async def test_a_server_survives_thousands_of_broken_lines() -> None:
     """Random bytes and mutated messages, with a fixed seed; FUZZ_SECONDS makes it longer."""
     seed = random.Random(20261129)
     good = [PING, line(id=5, method="tools/call", params=ASKED), line(id=0, method="initialize", params=INFO)]

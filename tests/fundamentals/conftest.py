@@ -1,4 +1,4 @@
-"""A server on the sandbox in memory, in virtual time, and a client of the MCP SDK."""
+"""Contit, which is the sandbox, and a host that calls contit-mcp: all in this process, and in virtual time."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,35 +10,56 @@ from mcp.client import Client
 from starlette.applications import Starlette
 
 from contit_mcp.sandbox.app import create_sandbox
-from contit_mcp.sandbox.options import SandboxOptions, parse_fault
+from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.sandbox.record import SandboxRecord
-from tests.server.stage import connected
+from contit_mcp.server.results import RunResult
+from tests.server.stage import call, connected
+
+QUESTION = "How many drafts are there?"
+ANSWER = "There are 20 draft items: 12 articles, 5 products and 3 pages."
 
 
-class Stage:
-    """The sandbox, and clients of a server in front of it."""
+class Result(RunResult):
+    """What a tool returns: fields for programs, the same as text, and whether the call is an error."""
 
-    def __init__(self) -> None:
-        self.sandbox: Starlette = create_sandbox(SandboxOptions(run_seconds=3), clock=anyio.current_time)
+    text: str
+    is_error: bool
 
-    @property
-    def contit(self) -> SandboxRecord:
-        """The requests and runs that the sandbox has seen; it takes faults."""
-        record: SandboxRecord = self.sandbox.state.sandbox
-        return record
 
-    def fails(self, fault: str) -> None:
-        """Order a fault, as in docs/sandbox.md."""
-        self.contit.add_fault(parse_fault(fault))
+class Host:
+    """An MCP host that is connected to its own contit-mcp, by the client of the MCP SDK."""
 
-    @asynccontextmanager
-    async def host(self, name: str | None = None) -> AsyncIterator[Client]:
-        """Yield the client of a host with this name."""
-        async with connected(httpx.ASGITransport(self.sandbox), host=name) as (client, _):
-            yield client
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    async def call(self, tool: str, **arguments: object) -> Result:
+        """Call a tool."""
+        fields, texts, is_error = await call(self.client, tool, arguments)
+        return Result(text="\n".join(texts), is_error=is_error, **fields)
+
+
+@asynccontextmanager
+async def connected_host(sandbox: Starlette, *, name: str | None = None) -> AsyncIterator[Host]:
+    """Yield a host that tells its name, if it has one."""
+    async with connected(httpx.ASGITransport(sandbox), host=name) as (client, _):
+        yield Host(client)
 
 
 @pytest.fixture
-async def stage() -> Stage:
-    """A stage of its own for each test."""
-    return Stage()
+def sandbox() -> Starlette:
+    """A Contit whose runs take 3 seconds."""
+    return create_sandbox(SandboxOptions(run_seconds=3), clock=anyio.current_time)
+
+
+@pytest.fixture
+def contit(sandbox: Starlette) -> SandboxRecord:
+    """The requests and runs that Contit has seen. A test can add faults to it (docs/sandbox.md)."""
+    record: SandboxRecord = sandbox.state.sandbox
+    return record
+
+
+@pytest.fixture
+async def host(sandbox: Starlette) -> AsyncIterator[Host]:
+    """A host without a name."""
+    async with connected_host(sandbox) as host:
+        yield host

@@ -1,120 +1,116 @@
-"""Ask a question, follow it up, and wait for an answer that takes long."""
+"""Asking: a question, a follow-up, a question that takes long, and several questions at once."""
 
 import anyio
 import pytest
+from starlette.applications import Starlette
 
-from tests.fundamentals.conftest import Stage
-from tests.server.stage import call
+from contit_mcp.sandbox.options import parse_fault
+from contit_mcp.sandbox.record import SandboxRecord
+from tests.fundamentals.conftest import ANSWER, QUESTION, Host, connected_host
 
 pytestmark = pytest.mark.anyio
-QUESTION = {"prompt": "How many drafts are there?"}
 
 
-async def test_a_host_is_offered_four_tools_that_only_read(stage: Stage) -> None:
-    """Asking leaves a conversation behind, not content."""
-    async with stage.host() as client:
-        tools = (await client.list_tools()).tools
+async def test_a_host_is_offered_four_tools_that_only_read(host: Host) -> None:
+    """A question leaves a conversation behind in Contit; it changes no content."""
+    tools = (await host.client.list_tools()).tools
     assert [tool.name for tool in tools] == ["contit_ask", "contit_start", "contit_status", "contit_response"]
     assert all(tool.annotations and tool.annotations.read_only_hint for tool in tools)
 
 
-async def test_contit_ask_returns_the_answer(stage: Stage) -> None:
-    """The structure has the answer and the ids of its conversation and run."""
-    async with stage.host() as client:
-        result, _, is_error = await call(client, "contit_ask", QUESTION)
-    assert not is_error
-    assert result["status"] == "completed"
-    assert result["response"] == "There are 20 draft items: 12 articles, 5 products and 3 pages."
-    assert {"thread_id", "run_id"} < result.keys()
+async def test_contit_ask_returns_the_answer(host: Host) -> None:
+    """The result has two ids: of the conversation, which is called thread, and of this question in it, its run."""
+    result = await host.call("contit_ask", prompt=QUESTION)
+    assert not result.is_error
+    assert result.status == "completed"
+    assert result.response == ANSWER
+    assert result.thread_id
+    assert result.run_id
 
 
-async def test_a_follow_up_passes_the_thread_id_of_the_answer(stage: Stage) -> None:
+async def test_a_follow_up_passes_the_thread_id_of_the_answer(host: Host) -> None:
     """Contit remembers the conversation."""
-    async with stage.host() as client:
-        first, _, _ = await call(client, "contit_ask", {"prompt": "List all published articles from March 2026"})
-        follow_up = {"prompt": "Show me the second one", "thread_id": first["thread_id"]}
-        second, _, _ = await call(client, "contit_ask", follow_up)
-    assert "Weekly Update" in second["response"]
-    assert second["thread_id"] == first["thread_id"]
-    assert second["run_id"] != first["run_id"]
+    first = await host.call("contit_ask", prompt="List all published articles from March 2026")
+    second = await host.call("contit_ask", prompt="Show me the second one", thread_id=first.thread_id)
+    assert "Weekly Update" in str(second.response)
+    assert second.thread_id == first.thread_id
+    assert second.run_id != first.run_id
 
 
-async def test_a_call_that_cannot_wait_longer_returns_the_ids(stage: Stage) -> None:
-    """That is a normal result, and it names the one call to make next."""
-    async with stage.host() as client:
-        result, _, is_error = await call(client, "contit_ask", QUESTION | {"wait_seconds": 1})
-    assert not is_error
-    assert result["status"] == "in_progress"
-    assert "Call contit_response with these ids; do not ask again." in result["next_step"]
+async def test_a_call_that_cannot_wait_longer_returns_the_ids(host: Host) -> None:
+    """Hosts end calls that take long, so the wait has a limit. Its end is no error: the result names the next call."""
+    result = await host.call("contit_ask", prompt=QUESTION, wait_seconds=1)
+    assert not result.is_error
+    assert result.status == "in_progress"
+    assert "Call contit_response with these ids; do not ask again." in str(result.next_step)
 
 
-async def test_contit_response_continues_the_wait(stage: Stage) -> None:
-    """Nothing is asked again: there is one run."""
-    async with stage.host() as client:
-        waiting, _, _ = await call(client, "contit_ask", QUESTION | {"wait_seconds": 1})
-        ids = {name: waiting[name] for name in ("thread_id", "run_id")}
-        result, _, _ = await call(client, "contit_response", ids)
-    assert result["response"].startswith("There are 20 draft items")
-    assert len(stage.contit.runs) == 1
+async def test_contit_response_continues_the_wait(host: Host, contit: SandboxRecord) -> None:
+    """It waits for the same run."""
+    waiting = await host.call("contit_ask", prompt=QUESTION, wait_seconds=1)
+    result = await host.call("contit_response", thread_id=waiting.thread_id, run_id=waiting.run_id)
+    assert result.response == ANSWER
+    assert len(contit.runs) == 1
 
 
-async def test_contit_start_lets_several_questions_run_at_once(stage: Stage) -> None:
-    """Two questions of 3 s each take 3 s together, and each gets its own answer."""
-    async with stage.host() as client:
+async def test_contit_start_lets_several_questions_run_at_once(host: Host) -> None:
+    """Two questions of 3 seconds each take 3 seconds together, and each gets its own answer."""
+    began = anyio.current_time()
+    pages = await host.call("contit_start", prompt="How many pages are there?")
+    products = await host.call("contit_start", prompt="How many products are there?")
+    of_pages = await host.call("contit_response", thread_id=pages.thread_id, run_id=pages.run_id)
+    of_products = await host.call("contit_response", thread_id=products.thread_id, run_id=products.run_id)
+    assert anyio.current_time() - began < 5
+    assert "pages" in str(of_pages.response)
+    assert "products" in str(of_products.response)
+
+
+async def test_contit_status_tells_the_state_of_a_run_at_once(host: Host) -> None:
+    """The answer is left to contit_response."""
+    started = await host.call("contit_start", prompt=QUESTION)
+    result = await host.call("contit_status", thread_id=started.thread_id, run_id=started.run_id)
+    assert result.status == "in_progress"
+    await anyio.sleep(4)
+    result = await host.call("contit_status", thread_id=started.thread_id, run_id=started.run_id)
+    assert (result.status, result.response) == ("completed", None)
+
+
+async def test_the_wait_fits_the_host(sandbox: Starlette, contit: SandboxRecord) -> None:
+    """Claude Code waits for minutes, so its call lasts as long as the run of 100 seconds; an unnamed host gets 25 s."""
+    contit.add_fault(parse_fault("slow on=start seconds=97 times=2"))
+    async with connected_host(sandbox, name="claude-code") as claude_code, connected_host(sandbox) as unnamed:
+        patient = await claude_code.call("contit_ask", prompt="How many pages are there?")
         began = anyio.current_time()
-        prompts = ("How many pages are there?", "How many products are there?")
-        started = [(await call(client, "contit_start", {"prompt": prompt}))[0] for prompt in prompts]
-        answers = [
-            (await call(client, "contit_response", {name: each[name] for name in ("thread_id", "run_id")}))[0]
-            for each in started
-        ]
-        assert anyio.current_time() - began < 5
-    assert "pages" in answers[0]["response"]
-    assert "products" in answers[1]["response"]
-
-
-async def test_contit_status_returns_at_once(stage: Stage) -> None:
-    """It says where the run stands, and leaves the answer to contit_response."""
-    async with stage.host() as client:
-        started, _, _ = await call(client, "contit_start", QUESTION)
-        result, _, _ = await call(client, "contit_status", {name: started[name] for name in ("thread_id", "run_id")})
-    assert result["status"] == "in_progress"
-    assert "response" not in result
-
-
-async def test_the_wait_fits_the_host(stage: Stage) -> None:
-    """Claude Code waits for minutes, so its call lasts as long as the run; an unnamed host gets 25 s."""
-    stage.fails("slow on=start seconds=97")
-    async with stage.host("claude-code") as client:
-        patient, _, _ = await call(client, "contit_ask", {"prompt": "How many pages are there?"})
-    stage.fails("slow on=start seconds=97")
-    async with stage.host() as client:
-        began = anyio.current_time()
-        brief, _, _ = await call(client, "contit_ask", {"prompt": "How many products are there?"})
+        brief = await unnamed.call("contit_ask", prompt="How many products are there?")
         assert anyio.current_time() - began < 30
-    assert (patient["status"], brief["status"]) == ("completed", "in_progress")
+    assert (patient.status, brief.status) == ("completed", "in_progress")
 
 
-async def test_the_same_question_joins_its_run(stage: Stage) -> None:
-    """Models ask again; Contit is not."""
-    async with stage.host() as client, anyio.create_task_group() as both:
-        for _ in range(2):
-            both.start_soon(call, client, "contit_ask", QUESTION)
-    assert len(stage.contit.runs) == 1
+async def test_the_same_question_at_the_same_time_is_one_run(host: Host, contit: SandboxRecord) -> None:
+    """Models repeat a call that takes long. Both calls return the answer of the one run."""
+    answers: list[str | None] = []
+
+    async def ask() -> None:
+        answers.append((await host.call("contit_ask", prompt=QUESTION)).response)
+
+    async with anyio.create_task_group() as both:
+        both.start_soon(ask)
+        both.start_soon(ask)
+    assert answers == [ANSWER, ANSWER]
+    assert len(contit.runs) == 1
 
 
-async def test_another_question_waits_until_its_thread_is_free(stage: Stage) -> None:
-    """A thread has one latest answer, so two runs on it could swap theirs."""
-    async with stage.host() as client:
-        first, _, _ = await call(client, "contit_ask", QUESTION)
-        answers: dict[str, str] = {}
+async def test_another_question_waits_until_its_thread_is_free(host: Host) -> None:
+    """Contit returns the latest answer of a thread, so two runs on it at once could swap theirs."""
+    thread_id = (await host.call("contit_ask", prompt=QUESTION)).thread_id
+    answers: dict[str, str | None] = {}
 
-        async def ask(prompt: str) -> None:
-            result, _, _ = await call(client, "contit_ask", {"prompt": prompt, "thread_id": first["thread_id"]})
-            answers[prompt] = result["response"]
+    async def ask(subject: str) -> None:
+        result = await host.call("contit_ask", prompt=f"How many {subject} are there?", thread_id=thread_id)
+        answers[subject] = result.response
 
-        async with anyio.create_task_group() as both:
-            both.start_soon(ask, "How many pages are there?")
-            both.start_soon(ask, "How many products are there?")
-    assert "pages" in answers["How many pages are there?"]
-    assert "products" in answers["How many products are there?"]
+    async with anyio.create_task_group() as both:
+        both.start_soon(ask, "pages")
+        both.start_soon(ask, "products")
+    assert all(subject in str(answer) for subject, answer in answers.items())
+    assert len(answers) == 2

@@ -1,4 +1,4 @@
-"""An OAuth issuer on a loopback port: its metadata, its keys, and tokens of every kind, good and bad."""
+"""An OAuth issuer on a loopback port: its metadata, its keys and its tokens."""
 
 import json
 import time
@@ -9,7 +9,6 @@ from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import RSAAlgorithm
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -32,9 +31,6 @@ class KeyPair:
         found: dict[str, Any] = json.loads(RSAAlgorithm.to_jwk(self.private.public_key()))
         return {**found, "kid": self.key_id, "use": "sig"} | more
 
-    def pem(self) -> bytes:
-        return self.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-
 
 FIRST, SECOND = KeyPair("first"), KeyPair("second")
 ODD_KEYS: list[Any] = [  # what an issuer may publish beside the key of its tokens
@@ -42,7 +38,7 @@ ODD_KEYS: list[Any] = [  # what an issuer may publish beside the key of its toke
     {"kty": "RSA", "n": 5, "kid": "broken"}, {"kty": "RSA", "kid": ["first"]}, {"kty": ["RSA"], "kid": "first"},
     {}, "key", None,
 ]  # fmt: skip
-LEAKED_KEYS: list[Any] = [  # with which everyone who reads them can sign
+LEAKED_KEYS: list[Any] = [  # everyone who reads them can sign tokens with them
     {"kty": "oct", "k": "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s", "kid": "secret"},
     json.loads(RSAAlgorithm.to_jwk(SECOND.private)) | {"kid": "leaked"},
 ]
@@ -50,12 +46,12 @@ LEAKED_KEYS: list[Any] = [  # with which everyone who reads them can sign
 
 @dataclass
 class Issuer:
-    """What it says, and what it was asked."""
+    """Its metadata and keys, which a test can change, and the paths that it was asked for."""
 
     url: str = ""
     keys: list[Any] = field(default_factory=lambda: [FIRST.public(), *ODD_KEYS])
     metadata: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # by path
-    asked: list[str] = field(default_factory=list)  # paths
+    asked: list[str] = field(default_factory=list)
 
     @property
     def fetches(self) -> int:
@@ -72,21 +68,21 @@ class Issuer:
         return Response("<html>nothing here</html>", 404) if found is None else JSONResponse(found)
 
     def says(self, place: str = OPENID, **more: str) -> None:
-        """Its metadata, at one place alone."""
+        """Publish its metadata at this path alone."""
         self.metadata = {place: {"issuer": self.url, "jwks_uri": f"{self.url}/keys"} | more}
 
     def claims(self, **more: Any) -> dict[str, Any]:
-        """Those of a good token; None leaves one out."""
+        """Return the claims of a good token with these changes; None leaves one out."""
         now = int(time.time())
         claims = {"iss": self.url, "aud": AUDIENCE, "sub": "ada", "exp": now + 300, "iat": now} | more
         return {name: value for name, value in claims.items() if value is not None}
 
     def token(self, key: KeyPair = FIRST, *, headers: dict[str, Any] | None = None, **claims: Any) -> str:
-        """A token, good but for what `claims` and `headers` change."""
+        """Return a good token, except for what `claims` and `headers` change."""
         return jwt.encode(self.claims(**claims), key.private, "RS256", headers={"kid": key.key_id} | (headers or {}))
 
     def settings(self, **more: str) -> dict[str, str]:
-        """The environment of a server that takes its tokens."""
+        """Return the environment of a server that accepts its tokens."""
         return {
             "CONTIT_MCP_AUTH": "jwt",
             "CONTIT_MCP_JWT_ISSUER": self.url,
@@ -98,7 +94,7 @@ class Issuer:
 
 @contextmanager
 def issuing() -> Iterator[Issuer]:
-    """An issuer on a port, with metadata for OpenID Connect Discovery."""
+    """Yield an issuer on a port, with metadata for OpenID Connect Discovery."""
     issuer = Issuer()
     with in_thread(issuer.app()) as issuer.url:
         issuer.says()

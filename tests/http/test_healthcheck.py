@@ -1,7 +1,6 @@
-"""`contit-mcp healthcheck`, as a container's engine runs it beside the server."""
+"""`contit-mcp healthcheck`, which container engines run beside the server."""
 
 import signal
-from urllib.parse import urlsplit
 
 import anyio
 import pytest
@@ -14,9 +13,9 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_server_is_alive_until_it_hangs_and_again_when_it_goes_on() -> None:
-    """It is found by the settings that it was started with; a process that is stopped takes connections, and no more."""
+    """It is found by the settings of the server. A stopped process still takes connections, and answers nothing."""
     async with deployment() as (server, _):
-        here = {"CONTIT_MCP_PORT": str(urlsplit(server.url).port), "CONTIT_MCP_HOST": "0.0.0.0"}
+        here = {"CONTIT_MCP_PORT": str(server.port), "CONTIT_MCP_HOST": "0.0.0.0"}
         alive = await run("healthcheck", **here)
         assert (alive.returncode, alive.stdout) == (0, f"{server.base}/healthz answers.\n")
         server.process.send_signal(signal.SIGSTOP)
@@ -26,17 +25,17 @@ async def test_a_server_is_alive_until_it_hangs_and_again_when_it_goes_on() -> N
         assert (await run("healthcheck", **here)).returncode == 0
 
 
-@pytest.mark.parametrize(
-    ("host", "sent", "expected"),
-    [
-        ("127.0.0.1", None, "does not answer: nothing listens there"),
-        ("::1", b"HTTP/1.1 503 No\r\n\r\n", "answers 503"),
-        ("127.0.0.1", b"SSH-2.0\r\n", "does not answer: what came back is not HTTP"),
-        ("::x", None, "does not answer: it is not an address"),
-    ],
-)
+# The host that is asked, what answers there, and what is printed.
+DEAD: list[tuple[str, bytes | None, str]] = [
+    ("127.0.0.1", None, "does not answer: nothing listens there"),
+    ("::1", b"HTTP/1.1 503 No\r\n\r\n", "answers 503"),
+    ("127.0.0.1", b"SSH-2.0\r\n", "does not answer: what came back is not HTTP"),
+    ("::x", None, "does not answer: it is not an address"),
+]
+
+
+@pytest.mark.parametrize(("host", "sent", "expected"), DEAD)
 async def test_what_is_not_there_or_not_ours_is_not_alive(host: str, sent: bytes | None, expected: str) -> None:
-    """One line and exit code 1, whatever answers."""
 
     async def serve(stream: SocketStream) -> None:
         async with stream:

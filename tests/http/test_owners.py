@@ -1,19 +1,16 @@
-"""Callers who share the server's Contit credential: nobody sees anything of another's."""
+"""Callers who share the server's Contit credential see nothing of each other."""
 
 import json
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 
 from contit_mcp.sandbox.options import SandboxOptions
 from tests.children import SEAL_KEY, Contit, Served, contit, messages_in, rpc
 from tests.http.issuer import bearer, issuing
-from tests.redis_server import redis_server
 
 PROMPT = "How many articles are there?"
 OLD, NEW = SEAL_KEY, "n" * 32
@@ -21,19 +18,20 @@ TOKENS = {"ada": "a" * 24, "bob": "b" * 24}
 SHARED = {"CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_AUTH": "token", "CONTIT_MCP_SEAL_KEY": OLD} | {
     "CONTIT_MCP_TOKENS": ",".join(f"{name}:{token}" for name, token in TOKENS.items())
 }
-Deployment = tuple[Served, Contit, dict[str, str], dict[str, str]]
+Headers = dict[str, str]
+Deployment = tuple[Served, Contit, Headers, Headers]
 
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[Contit]:
-    """Where Contit is; runs take a moment, so that they can be met on their way."""
+    """Runs take a moment here, so that they are in progress when they are asked for."""
     with contit(SandboxOptions(run_seconds=0.4)) as upstream:
         yield upstream
 
 
 @pytest.fixture(scope="module", params=["token", "jwt"])
 def deployment(request: pytest.FixtureRequest, upstream: Contit) -> Iterator[Deployment]:
-    """A server, Contit, and the headers of two callers."""
+    """Yield a server, Contit, and the headers of two callers."""
     if request.param == "token":
         with Served(SHARED | {"CONTIT_BASE_URL": upstream.url}) as server:
             yield server, upstream, bearer(TOKENS["ada"]), bearer(TOKENS["bob"])
@@ -42,51 +40,43 @@ def deployment(request: pytest.FixtureRequest, upstream: Contit) -> Iterator[Dep
             yield server, upstream, bearer(issuer.token(sub="ada")), bearer(issuer.token(sub="bob"))
 
 
-def calls_with(thread_id: str, run_id: str) -> list[tuple[str, dict[str, Any]]]:
-    both = {"thread_id": thread_id, "run_id": run_id}
-    return [
-        ("contit_status", both),
-        ("contit_status", both | {"wait_seconds": 1}),
-        ("contit_response", both),
-        ("contit_response", {"thread_id": thread_id}),
-        ("contit_ask", {"prompt": PROMPT, "thread_id": thread_id}),
-        ("contit_start", {"prompt": PROMPT, "thread_id": thread_id}),
-    ]
-
-
 def ids_of(result: dict[str, Any]) -> tuple[str, str]:
     return result["structuredContent"]["thread_id"], result["structuredContent"]["run_id"]
 
 
-def test_anothers_ids_are_answered_like_ids_that_never_were(deployment: Deployment) -> None:
-    """Byte for byte, but for the ids as they were sent and the id of the trace, and without asking Contit."""
+def failures(server: Served, who: Headers, thread_id: str, run_id: str, *, both_ids: bool = False) -> list[str]:
+    """Return the errors of all calls with these ids, or of those with both, without the ids and the id of the trace."""
+    thread: dict[str, Any] = {"thread_id": thread_id}
+    both = thread | {"run_id": run_id}
+    calls = [("contit_status", both), ("contit_status", both | {"wait_seconds": 1}), ("contit_response", both)]
+    if not both_ids:
+        calls += [("contit_response", thread)]
+        calls += [(tool, thread | {"prompt": PROMPT}) for tool in ("contit_ask", "contit_start")]
+    found = [server.call(tool, arguments, **who) for tool, arguments in calls]
+    assert all(result["isError"] for result in found)
+    texts = [re.sub(r'(?<="trace_id": ")[0-9a-f]{32}', "", json.dumps(result)) for result in found]
+    return [text.replace(thread_id, "ID").replace(run_id, "ID") for text in texts]
+
+
+def test_the_ids_of_another_are_answered_like_ids_that_never_existed(deployment: Deployment) -> None:
+    """Byte for byte, and without a request to Contit."""
     server, upstream, ada, bob = deployment
     hers = ids_of(server.call("contit_ask", {"prompt": PROMPT}, **ada))
     his = ids_of(server.call("contit_start", {"prompt": "Any drafts?"}, **bob))
-    made_up = ("h1_" + "A" * (len(hers[0]) - 3), "h1_" + "B" * (len(hers[1]) - 3))
     raw = (upstream.record.runs[-1].thread_id, upstream.record.runs[-1].run_id)
-    swapped = (his[1], his[0])
-    cut = (his[0][:-1], his[1][:-1])
+    swapped, cut = (his[1], his[0]), (his[0][:-1], his[1][:-1])
+    made_up = ("h1_" + "A" * (len(hers[0]) - 3), "h1_" + "B" * (len(hers[1]) - 3))
     before = len(upstream.record.requests), len(upstream.record.runs)
-    for given in ((hers[0], his[1]), (his[0], hers[1]), hers, raw, swapped, cut, made_up, ("x", "y"), ("h1_", "h1_")):
-        for (tool, arguments), (_, plain) in zip(calls_with(*given), calls_with("THREAD", "RUN"), strict=True):
-            if given[0] == his[0] and "run_id" not in arguments:
-                continue  # his own thread
-            answered, expected = (
-                re.sub(r'(?<="trace_id": ")[0-9a-f]{32}', "", json.dumps(server.call(tool, given_arguments, **bob)))
-                for given_arguments in (arguments, plain)
-            )
-            for name, sent in (("THREAD", given[0]), ("RUN", given[1])):
-                answered = answered.replace(json.dumps(sent)[1:-1], name) if len(sent) > 3 else answered
-                expected = expected if len(sent) > 3 else expected.replace(name, sent)
-            assert answered == expected
-            assert json.loads(answered)["isError"]
+    unknown = failures(server, bob, "thread_never", "run_never")
+    for thread_id, run_id in (hers, (hers[0], his[1]), raw, swapped, cut, made_up, ("h1_", "h1_")):
+        assert failures(server, bob, thread_id, run_id) == unknown
+    assert failures(server, bob, his[0], hers[1], both_ids=True) == unknown[:3]
     assert (len(upstream.record.requests), len(upstream.record.runs)) == before
     assert server.call("contit_response", {"thread_id": hers[0], "run_id": hers[1]}, **ada)["isError"] is False
 
 
 def test_the_same_question_of_two_callers_starts_two_runs(deployment: Deployment) -> None:
-    """And of one caller one run: that it is joined shows that the other is told apart."""
+    """The same question of one caller joins its run."""
     server, upstream, ada, bob = deployment
     question = {"prompt": f"List all drafts, please. {server.port}"}
     before = len(upstream.record.runs)
@@ -99,70 +89,65 @@ def test_the_same_question_of_two_callers_starts_two_runs(deployment: Deployment
 
 
 def test_a_new_seal_key_is_put_before_the_old_one(upstream: Contit) -> None:
-    """Handles live on until the old key is taken out, then they are unknown."""
-    ada = bearer(TOKENS["ada"])
-    found: dict[str, tuple[str, str]] = {}
-    for keys, opens in ((OLD, []), (f"{NEW},{OLD}", [OLD]), (NEW, [f"{NEW},{OLD}"])):
+    """Handles that were sealed with the old key are good until it is removed."""
+    ada, both = bearer(TOKENS["ada"]), f"{NEW},{OLD}"
+    sealed: dict[str, tuple[str, str]] = {}
+    for keys, known in ((OLD, []), (both, [OLD]), (NEW, [both])):
         with Served(SHARED | {"CONTIT_BASE_URL": upstream.url, "CONTIT_MCP_SEAL_KEY": keys}) as server:
-            for then, (thread_id, run_id) in found.items():
+            for sealed_with, (thread_id, run_id) in sealed.items():
                 handles = {"thread_id": thread_id, "run_id": run_id, "wait_seconds": 5}
                 result = server.call("contit_response", handles, **ada)
-                assert result["isError"] is (then not in opens), (then, keys)
-            found[keys] = ids_of(server.call("contit_start", {"prompt": f"Any pages? {keys[0]}"}, **ada))
+                assert result["isError"] is (sealed_with not in known), (sealed_with, keys)
+            sealed[keys] = ids_of(server.call("contit_start", {"prompt": f"Any pages? {keys[0]}"}, **ada))
 
 
-def request(server: Served, asked: tuple[str, dict[str, Any]], **who: str) -> dict[str, Any]:
-    (message,) = messages_in(server.post(rpc(*asked), **who))
+def request(server: Served, who: Headers, method: str, **params: Any) -> dict[str, Any]:
+    (message,) = messages_in(server.post(rpc(method, params), **who))
     outcome: dict[str, Any] = message["result"] if "result" in message else message["error"]
     return outcome
 
 
-def reading(uri: str) -> tuple[str, dict[str, Any]]:
-    return "resources/read", {"uri": uri}
-
-
-ANSWER = {"type": "ref/resource", "uri": "contit://runs/{thread_id}/{run_id}"}
-
-
-def completion(argument: str, value: str = "", **known: str) -> tuple[str, dict[str, Any]]:
-    """Ask for the values of an argument of the template of answers."""
-    asked = {"ref": ANSWER, "argument": {"name": argument, "value": value}}
-    return "completion/complete", asked | ({"context": {"arguments": known}} if known else {})
+def completing(argument: str, value: str = "", **known: str) -> tuple[str, dict[str, Any]]:
+    """Return a request for the values of an argument of the template of answers."""
+    template = {"type": "ref/resource", "uri": "contit://runs/{thread_id}/{run_id}"}
+    params: dict[str, Any] = {"ref": template, "argument": {"name": argument, "value": value}}
+    return "completion/complete", params | ({"context": {"arguments": known}} if known else {})
 
 
 def test_lists_answers_and_completions_are_the_callers_own(deployment: Deployment) -> None:
-    """Whatever a caller tries with the ids of another, it sees nothing of the other's; its own it sees."""
     server, upstream, ada, bob = deployment
     hers = server.call("contit_ask", {"prompt": f"List all articles of {server.port}, please"}, **ada)
     his = server.call("contit_ask", {"prompt": f"List all products of {server.port}, please"}, **bob)
     (thread, run), own = ids_of(hers), ids_of(his)
     uri, never = f"contit://runs/{thread}/{run}", "contit://runs/h1_never/h1_never"
-    tries = [
-        ("resources/list", {}), ("resources/templates/list", {}), reading("contit://runs"), reading(uri),
-        reading(f"contit://runs/{thread}/{own[1]}"), reading(f"contit://runs/{own[0]}/{run}"),
-        *(completion("thread_id", value) for value in ("", thread, thread[:6])),
-        *(completion("run_id", value) for value in ("", run[:6])),
-        *(completion("run_id", value, thread_id=thread) for value in ("", run)),
+    uris = ("contit://runs", uri, f"contit://runs/{thread}/{own[1]}", f"contit://runs/{own[0]}/{run}")
+    tries: list[tuple[str, dict[str, Any]]] = [
+        ("resources/list", {}), ("resources/templates/list", {}), *(("resources/read", {"uri": each}) for each in uris),
+        *(completing("thread_id", value) for value in ("", thread, thread[:6])),
+        *(completing("run_id", value) for value in ("", run[:6])),
+        *(completing("run_id", value, thread_id=thread) for value in ("", run)),
     ]  # fmt: skip
     raw = {value for each in upstream.record.runs for value in (each.thread_id, each.run_id)}
     secrets = {thread, run, hers["structuredContent"]["response"], *raw}
-    for asked in tries:
-        outcome = request(server, asked, **bob)
+    for method, params in tries:
+        outcome = request(server, bob, method, **params)
         seen = json.dumps({key: value for key, value in outcome.items() if key != "data"}, ensure_ascii=False)
-        assert not [secret for secret in secrets if secret in seen], (asked, seen)
-    never_was, not_his = (request(server, reading(each), **bob) | {"data": None} for each in (never, uri))
+        assert not [secret for secret in secrets if secret in seen], (method, params, seen)
+    never_was, not_his = (request(server, bob, "resources/read", uri=each) | {"data": None} for each in (never, uri))
     assert never_was == not_his
-    runs = json.loads(request(server, reading("contit://runs"), **ada)["contents"][0]["text"])["runs"]
+    runs = json.loads(request(server, ada, "resources/read", uri="contit://runs")["contents"][0]["text"])["runs"]
     assert uri in {each["uri"] for each in runs}
     assert "title" not in runs[0]
-    assert uri in {each["uri"] for each in request(server, ("resources/list", {}), **ada)["resources"]}
-    assert request(server, reading(uri), **ada)["contents"][0]["text"] == hers["structuredContent"]["response"]
-    completed = request(server, completion("run_id", thread_id=thread), **ada)
-    assert completed["completion"]["values"] == [run]
+    assert uri in {each["uri"] for each in request(server, ada, "resources/list")["resources"]}
+    answer = request(server, ada, "resources/read", uri=uri)["contents"][0]["text"]
+    assert answer == hers["structuredContent"]["response"]
+    method, params = completing("run_id", thread_id=thread)
+    assert request(server, ada, method, **params)["completion"]["values"] == [run]
 
 
 WORDS = "quokka marmalade zeppelin"
-MODES: dict[str, tuple[dict[str, str], dict[str, str], bool]] = {
+# Settings, the headers of a caller, and whether its titles are stored.
+MODES: dict[str, tuple[dict[str, str], Headers, bool]] = {
     "one person": ({}, {}, True),
     "switched off": ({"CONTIT_MCP_TITLES": "off"}, {}, False),
     "tokens": (SHARED, bearer(TOKENS["ada"]), False),
@@ -171,28 +156,16 @@ MODES: dict[str, tuple[dict[str, str], dict[str, str], bool]] = {
 }
 
 
-@pytest.mark.parametrize("store", ["sqlite", "redis"])
 @pytest.mark.parametrize("mode", MODES)
-def test_a_title_is_stored_where_one_person_uses_the_server_and_nowhere_else(
-    upstream: Contit, mode: str, store: str, tmp_path: Path
-) -> None:
-    """Seen in the bytes of the store; no part of the question is in them otherwise."""
+def test_a_title_is_stored_only_where_one_person_uses_the_server(upstream: Contit, mode: str, tmp_path: Path) -> None:
+    """Else no word of the question is in the bytes of the store."""
     environment, who, kept = MODES[mode]
-    with ExitStack() as stack:
-        shared = stack.enter_context(redis_server(tmp_path)) if store == "redis" else None
-        place = shared.url if shared else f"sqlite:{tmp_path / 'runs.sqlite'}"
-        given = {"CONTIT_BASE_URL": upstream.url, "CONTIT_MCP_STORE": place, "CONTIT_MCP_SEAL_KEY": OLD}
-        given |= {} if mode == "callers' own credentials" else {"CONTIT_API_KEY": "sandbox-key"}
-        server = stack.enter_context(Served(given | environment))
+    given = {"CONTIT_BASE_URL": upstream.url, "CONTIT_MCP_STORE": f"sqlite:{tmp_path / 'runs.sqlite'}"}
+    given |= {} if mode == "callers' own credentials" else {"CONTIT_API_KEY": "sandbox-key"}
+    with Served(given | environment) as server:
         server.call("contit_start", {"prompt": f"{WORDS} and more"}, **who)
-        listed = request(server, reading("contit://runs"), **who)["contents"][0]["text"]
-        stored = in_redis(place) if shared else b"".join(path.read_bytes() for path in tmp_path.glob("runs.sqlite*"))
+        listed = request(server, who, "resources/read", uri="contit://runs")["contents"][0]["text"]
+        stored = b"".join(path.read_bytes() for path in tmp_path.glob("runs.sqlite*"))
     assert len(stored) > 100
     words = [word for word in WORDS.split() if word.encode() in stored or word in listed]
     assert words == (WORDS.split() if kept else [])
-
-
-def in_redis(url: str) -> bytes:
-    with redis.Redis.from_url(url) as client:
-        keys = list(client.scan_iter())
-        return b"\n".join([*keys, *(client.dump(key) for key in keys)])

@@ -1,9 +1,9 @@
-"""Settings that would serve strangers, or could not work: the server does not start, and says what to set."""
+"""With settings that would serve strangers or cannot work, the server does not start and says what to set."""
 
 import re
 import socket
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,23 +21,18 @@ JWT = KEY | SEAL | {
 }  # fmt: skip
 HERE = Path(__file__).parent
 
-
-def without(environment: dict[str, str], name: str) -> dict[str, str]:
-    return {key: value for key, value in environment.items() if key != f"CONTIT_MCP_{name}"}
-
-
-# What is wrong, the settings, and the variable that the error names, without CONTIT_MCP_.
+# By what is wrong: the settings, and the variable that the error names, without CONTIT_MCP_.
 STARTS: dict[str, tuple[dict[str, str], str]] = {
     **{f"no authentication at {host}": (KEY | {"CONTIT_MCP_HOST": host}, "AUTH")
-       for host in ("0.0.0.0", "::", "192.0.2.1", "127.evil.example")},
+       for host in ("0.0.0.0", "::", "::2", "192.0.2.1", "127.evil.example", "127.0.0.1.evil.example")},
     "tokens that nothing asks for": (KEY | {"CONTIT_MCP_TOKENS": "ada:" + "t" * 20}, "AUTH"),
-    "token without tokens": (without(TOKEN, "TOKENS"), "TOKENS"),
+    "token without tokens": (TOKEN | {"CONTIT_MCP_TOKENS": ""}, "TOKENS"),
     "token with a short one": (TOKEN | {"CONTIT_MCP_TOKENS": "ada:short"}, "TOKENS"),
-    "token with a broken file": (without(TOKEN, "TOKENS") | {"CONTIT_MCP_TOKENS_FILE": "/nowhere/tokens"}, "TOKENS_FILE"),
+    "a missing tokens file": (TOKEN | {"CONTIT_MCP_TOKENS": "", "CONTIT_MCP_TOKENS_FILE": "/nowhere"}, "TOKENS_FILE"),
     "token without a seal key": (KEY | TOKENS, "SEAL_KEY"),
-    "jwt without a seal key": (without(JWT, "SEAL_KEY"), "SEAL_KEY"),
-    "jwt without an issuer": (without(JWT, "JWT_ISSUER"), "JWT_ISSUER"),
-    "jwt without its own URL": (without(JWT, "PUBLIC_URL"), "PUBLIC_URL"),
+    "jwt without a seal key": (JWT | {"CONTIT_MCP_SEAL_KEY": ""}, "SEAL_KEY"),
+    "jwt without an issuer": (JWT | {"CONTIT_MCP_JWT_ISSUER": ""}, "JWT_ISSUER"),
+    "jwt without its own URL": (JWT | {"CONTIT_MCP_PUBLIC_URL": ""}, "PUBLIC_URL"),
     "jwt of an issuer without TLS": (JWT | {"CONTIT_MCP_JWT_ISSUER": "http://issuer.example"}, "JWT_ISSUER"),
     "Redis without a seal key": (KEY | {"CONTIT_MCP_STORE": "redis://localhost:1/0"}, "SEAL_KEY"),
     "a short seal key": (TOKEN | {"CONTIT_MCP_SEAL_KEY": "short-seal-key"}, "SEAL_KEY"),
@@ -59,33 +54,29 @@ STARTS: dict[str, tuple[dict[str, str], str]] = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[[dict[str, str]], str]:
+def start(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
     """Return what `contit-mcp http` says when it does not start: one line of error, one of hint, nothing else."""
-
-    def start(environment: dict[str, str]) -> str:
-        monkeypatch.setattr("os.environ", clean_environment(**environment))
-        monkeypatch.setattr("sys.argv", ["contit-mcp", "http"])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        stdout, said = capsys.readouterr()
-        assert (ended.value.code, stdout) == (1, "")
-        assert re.fullmatch(r"error: [^\n]+\nhint: [^\n]+\n", said), said
-        return said
-
-    return start
+    monkeypatch.setattr("os.environ", clean_environment(**environment))
+    monkeypatch.setattr("sys.argv", ["contit-mcp", "http"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    stdout, said = capsys.readouterr()
+    assert (ended.value.code, stdout) == (1, "")
+    assert re.fullmatch(r"error: [^\n]+\nhint: [^\n]+\n", said), said
+    return said
 
 
 @pytest.mark.parametrize("case", STARTS)
-def test_what_cannot_be_served_safely_does_not_start(case: str, refused: Callable[[dict[str, str]], str]) -> None:
+def test_what_cannot_be_served_safely_does_not_start(case: str, monkeypatch: Any, capsys: Any) -> None:
     """The lines name what to set, and quote no secret."""
     environment, name = STARTS[case]
-    said = refused(environment)
+    said = start(environment, monkeypatch, capsys)
     assert (name if name.startswith("CONTIT_") else f"CONTIT_MCP_{name}") in said
     assert "short-seal-key" not in said
     assert "a" * 24 not in said
 
 
-def test_a_port_that_is_taken_is_said_to_be(refused: Callable[[dict[str, str]], str]) -> None:
+def test_a_taken_port_is_named(monkeypatch: Any, capsys: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        assert "CONTIT_MCP_PORT" in refused(KEY | {"CONTIT_MCP_PORT": str(taken.getsockname()[1])})
+        said = start(KEY | {"CONTIT_MCP_PORT": str(taken.getsockname()[1])}, monkeypatch, capsys)
+        assert "CONTIT_MCP_PORT" in said

@@ -1,4 +1,4 @@
-"""What type checkers see of the API: `make check` runs mypy on it, tests/hosts/test_in_process.py pyright as a user would."""
+"""The types of the API: `make check` runs mypy on this file, and tests/hosts/test_in_process.py pyright."""
 
 import os
 from typing import Literal, assert_type

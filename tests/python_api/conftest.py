@@ -6,11 +6,9 @@ import pytest
 
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.testing import RunningSandbox, running_sandbox
+from tests.children import anyio_backend
 
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, object]]:
-    return "asyncio", {}
+__all__ = ["anyio_backend"]
 
 
 @pytest.fixture

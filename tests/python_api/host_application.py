@@ -1,7 +1,7 @@
-"""An application of someone else, in which contit-mcp is mounted: once with one credential, once with another.
+"""An application in which contit-mcp is mounted twice, with two credentials, beside routes of its own.
 
-It runs as a child process: `python -m tests.python_api.host_application SANDBOX_URL`, and prints its port. Its own
-event stream ends when the host is asked to stop, as sse-starlette does it for streams without an end.
+`python -m tests.python_api.host_application SANDBOX_URL` serves it and prints its port. sse-starlette ends the endless
+stream of `/ticks` when the server is asked to stop.
 """
 
 import asyncio

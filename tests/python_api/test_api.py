@@ -1,4 +1,4 @@
-"""`Assistant` for a program, `create_server` for clients in its process, and `create_app` mounted in its application."""
+"""`Assistant` for a program, `create_server` for clients in its process, `create_app` mounted in its application."""
 
 import asyncio
 import os
@@ -22,7 +22,6 @@ import contit_mcp
 from contit_mcp import Assistant, create_app, create_server, errors
 from contit_mcp.sandbox.options import SandboxOptions
 from contit_mcp.testing import RunningSandbox, running_sandbox
-from tests.children import ERAS as BOTH
 from tests.children import JSON_RPC, request_of, result_in, rpc
 from tests.server.stage import ERAS
 
@@ -37,7 +36,7 @@ def assistant(sandbox: RunningSandbox, **options: Any) -> Assistant:
 
 
 @pytest.mark.parametrize("anyio_backend", [("asyncio", {"use_uvloop": uvloop}) for uvloop in (False, True)])
-async def test_it_asks_and_goes_on_in_the_conversation(sandbox: RunningSandbox) -> None:
+async def test_an_assistant_asks_and_follows_up(sandbox: RunningSandbox) -> None:
     """The result is frozen, and has the fields of the tools' result."""
     async with assistant(sandbox) as contit:
         first = await contit.ask(DRAFTS)
@@ -52,8 +51,8 @@ async def test_it_asks_and_goes_on_in_the_conversation(sandbox: RunningSandbox) 
         assert [run.title for run in await contit.runs(1)] == ["List them"]
 
 
-async def test_a_wait_that_ends_returns_the_ids_and_the_answer_is_fetched_by_them(sandbox: RunningSandbox) -> None:
-    """`start`, `status` and `response` are the tools of that name; an observer learns the ids before there is an answer."""
+async def test_a_wait_that_ends_returns_the_ids_which_fetch_the_answer(sandbox: RunningSandbox) -> None:
+    """`start`, `status` and `response` do what the tools of these names do. An observer gets the ids early."""
     seen: list[tuple[str, str]] = []
 
     class Notes(contit_mcp.Observer):
@@ -73,8 +72,8 @@ async def test_a_wait_that_ends_returns_the_ids_and_the_answer_is_fetched_by_the
     assert len(sandbox.record.runs) == 1
 
 
-async def test_the_ids_outlive_the_assistant_where_the_store_does(sandbox: RunningSandbox, tmp_path: object) -> None:
-    """A second one, as in another process, finds the run of the first; the same one can be entered again."""
+async def test_ids_work_in_another_assistant_on_the_same_store(sandbox: RunningSandbox, tmp_path: object) -> None:
+    """As in another process. An assistant can also be entered again."""
     first, second = (assistant(sandbox, store=f"sqlite:{tmp_path}/runs.db") for _ in range(2))
     async with first as contit:
         started = await contit.start(DRAFTS)
@@ -85,7 +84,6 @@ async def test_the_ids_outlive_the_assistant_where_the_store_does(sandbox: Runni
 
 
 async def test_close_ends_every_wait_with_its_ids(sandbox: RunningSandbox) -> None:
-    """For a program that shuts down."""
     with anyio.fail_after(10):
         async with assistant(sandbox) as contit:
             asked = asyncio.gather(*(contit.ask(f"{DRAFTS} ({number})") for number in range(5)))
@@ -110,15 +108,15 @@ async def test_errors_have_a_message_and_a_hint(sandbox: RunningSandbox) -> None
             await right.status("thread_unknown", "run_unknown")
 
 
-def test_trio_is_refused_with_the_reason() -> None:
-    """Its event loop is not asyncio's, which the HTTP client needs. Trio need not be installed to see that."""
+def test_without_asyncio_it_is_refused_with_the_reason() -> None:
+    """As under trio: the HTTP client needs asyncio."""
     entering = Assistant(api_key="k", store="memory").__aenter__()
     with pytest.raises(errors.ConfigurationError, match="under asyncio only"):
         entering.send(None)
 
 
 @pytest.mark.parametrize(
-    ("make", "options", "said"),
+    ("make", "options", "message"),
     [
         (Assistant, {}, "No Contit credential is given"),
         (Assistant, {"api_key": ""}, "No Contit credential is given"),
@@ -127,11 +125,7 @@ def test_trio_is_refused_with_the_reason() -> None:
         (Assistant, {"api_key": "k", "stor": "memory"}, "Assistant does not take stor. Did you mean store?"),
         (Assistant, {"api_key": "k", "wait_seconds": 3}, "not take wait_seconds. docs/python.md lists the options."),
         (Assistant, {"api_key": "k", "answer_seconds": -1}, "CONTIT_MCP_ANSWER_SECONDS"),
-        (
-            Assistant,
-            {"environment": {"CONTIT_API_KEY": "k", "CONTIT_MCP_STOR": "x"}},
-            "CONTIT_MCP_STOR is not a setting",
-        ),
+        (Assistant, {"environment": {"CONTIT_MCP_STOR": "x"}}, "CONTIT_MCP_STOR is not a setting"),
         (create_server, {}, "No Contit credential is given"),
         (create_app, {}, "No Contit credential is given"),
         (create_app, {"api_key": "k", "auth": "token", "tokens": "a:" + "t" * 20}, "needs a seal key"),
@@ -140,14 +134,14 @@ def test_trio_is_refused_with_the_reason() -> None:
         (create_app, {"api_key": "k", "auth": "everyone"}, "CONTIT_MCP_AUTH"),
     ],
 )
-def test_options_that_cannot_be_used_say_so(
-    make: Any, options: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
+def test_an_option_that_cannot_be_used_is_an_error_when_the_object_is_made(
+    make: Any, options: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When the object is made, before anything is asked. No variable is read that the program has not passed."""
+    """The environment is not read unless the program passes it."""
     monkeypatch.setenv("CONTIT_API_KEY", "key")
     with pytest.raises(errors.ConfigurationError) as refused:
         make(**options)
-    assert said in f"{refused.value.message} {refused.value.hint}"
+    assert message in f"{refused.value.message} {refused.value.hint}"
     make(environment=os.environ, store="memory")
 
 
@@ -166,7 +160,7 @@ async def ask(client: Client, **arguments: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_it_offers_what_the_other_transports_offer(sandbox: RunningSandbox, era: Any) -> None:
+async def test_a_server_offers_in_process_what_it_offers_over_stdio_and_http(sandbox: RunningSandbox, era: Any) -> None:
     """Tools, prompts, resources, completion, and the extensions; errors as they are, without the SDK's prefix."""
     async with Client(server(sandbox), mode=era) as client:
         assert client.server_info is not None
@@ -194,7 +188,7 @@ async def test_it_offers_what_the_other_transports_offer(sandbox: RunningSandbox
         assert len(languages.completion.values) >= 2
 
 
-async def test_clients_may_come_and_go(sandbox: RunningSandbox) -> None:
+async def test_a_server_takes_several_clients_and_new_ones_after_the_last_has_left(sandbox: RunningSandbox) -> None:
     """Connections are closed when the last of several clients has left, and made anew for the next."""
     made = server(sandbox)
     async with Client(made) as first:
@@ -243,10 +237,10 @@ def hosted(url: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
             child.kill()
 
 
-async def test_it_serves_both_eras_below_its_path_beside_another_app_with_another_credential(
+async def test_a_mounted_app_serves_both_eras_beside_another_one_with_another_credential(
     sandbox: RunningSandbox,
 ) -> None:
-    """Nothing was run by hand; runs, metrics and requests of the two are apart."""
+    """Their runs, requests and metrics are separate. The host calls no lifespan of theirs."""
     with hosted(sandbox.url) as (url, _):
         for era in ERAS:
             async with Client(f"{url}/ai/mcp", mode=era) as anna, Client(f"{url}/of/ben/mcp", mode=era) as ben:
@@ -261,18 +255,19 @@ async def test_it_serves_both_eras_below_its_path_beside_another_app_with_anothe
         assert 'path="/healthz"' not in of_ben
         for text in (of_anna, of_ben):
             assert 'contit_mcp_calls_total{outcome="completed",tool="contit_ask"} 2.0' in text
+            assert 'contit_mcp_upstream_requests_total{endpoint="start",status="200"} 2.0' in text
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_it_drains_with_its_host(number: signal.Signals) -> None:
-    """Every ask in flight gets its handle, and the host's own endless stream ends as it would without us."""
+async def test_a_mounted_app_drains_with_its_host(number: signal.Signals) -> None:
+    """Every ask in flight gets its ids, and the host's own endless stream ends as it would without the app."""
     with running_sandbox(SandboxOptions(run_seconds=60, api_keys=KEYS)) as sandbox, hosted(sandbox.url) as (url, child):
         found: list[dict[str, Any]] = []
         ticks: list[str] = []
 
         async def one(count: int) -> None:
             arguments = {"prompt": f"{DRAFTS} ({count})", "wait_seconds": 100}
-            request = request_of(BOTH[count // 2 % 2], "contit_ask", arguments)
+            request = request_of(("legacy", "modern")[count // 2 % 2], "contit_ask", arguments)
             async with httpx.AsyncClient(base_url=url, timeout=30) as http:
                 result = result_in(await http.post(("/ai/mcp", "/of/ben/mcp")[count % 2], **request))
             assert not result["isError"]
@@ -314,7 +309,7 @@ def test_a_test_client_without_a_lifespan_can_call_it_again_and_again(sandbox: R
 
 
 async def test_the_end_of_a_lifespan_closes_the_application() -> None:
-    """The event loop of the host may live on."""
+    """It leaves no task in the event loop, which may go on."""
     events, answers = asyncio.Queue[Any](), asyncio.Queue[Any]()
     before = asyncio.all_tasks()
     app = create_app(api_key="k", store="memory")
@@ -343,21 +338,8 @@ REQUESTS: list[tuple[str, dict[str, Any], dict[str, str], int]] = [
 async def test_other_machines_without_authentication_and_odd_lengths_are_refused(
     sandbox: RunningSandbox, client: str, options: dict[str, Any], headers: dict[str, str], status: int
 ) -> None:
-    """The host may listen on every address, with any Host header; not every transport checks a Content-Length."""
+    """The host may listen on every address, and its server may not check a Content-Length."""
     transport = httpx.ASGITransport(app_of(sandbox, **options), client=(client, 40_000))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
         answer = await http.post("/mcp", json=rpc("tools/list"), headers=JSON_RPC | headers)
     assert answer.status_code == status, answer.text
-
-
-def test_an_unreadable_tokens_file_is_logged_and_nothing_is_written_to_stdout(
-    sandbox: RunningSandbox, tmp_path: Any, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """Structlog would print to stdout, if it was used without the standard library's logging."""
-    file = tmp_path / "tokens"
-    file.write_text("a:" + "t" * 20, encoding="utf-8")
-    app = app_of(sandbox, auth="token", tokens_file=file, seal_key="s" * 32)
-    file.unlink()
-    answer = TestClient(app).post("/mcp", json=rpc("tools/list"), headers=JSON_RPC | {"Authorization": "Bearer x"})
-    assert answer.status_code == 503
-    assert capfd.readouterr().out == ""

@@ -26,8 +26,8 @@ ENVIRONMENT: dict[str, str] = MANIFEST["server"]["mcp_config"]["env"]
 FIELDS: dict[str, dict[str, Any]] = MANIFEST["user_config"]
 
 
-def test_every_field_is_used_and_is_a_setting_and_the_secret_ones_are_marked() -> None:
-    """A host masks those and stores them in its key chain."""
+def test_every_field_becomes_a_setting_and_each_secret_is_marked_as_one() -> None:
+    """A host masks a marked field and stores it in its key chain."""
     assert set(re.findall(r"\$\{user_config\.(\w+)\}", json.dumps(MANIFEST["server"]))) == set(FIELDS)
     settings = {str(field.alias): field for field in Settings.model_fields.values()}
     assert set(ENVIRONMENT) <= set(settings)
@@ -36,8 +36,8 @@ def test_every_field_is_used_and_is_a_setting_and_the_secret_ones_are_marked() -
     assert marked == {ENVIRONMENT[name] for name in secret}
 
 
-def test_a_field_left_blank_is_a_setting_left_alone_and_its_numbers_are_accepted() -> None:
-    """A blank field can be the placeholder itself (seen: mcpb issue 250, mcpb 2.1.2). No field must be filled in."""
+def test_no_field_must_be_filled_in_and_the_bounds_of_a_number_are_accepted() -> None:
+    """A field left blank can arrive as its placeholder (seen: mcpb issue 250, mcpb 2.1.2)."""
     assert load_settings(environment=ENVIRONMENT) == load_settings(environment={})
     assert not any(field["required"] for field in FIELDS.values())
     for number in (FIELDS["wait_seconds"]["min"], FIELDS["wait_seconds"]["max"]):
@@ -69,26 +69,25 @@ def test_the_content_of_the_bundle_answers_with_the_sandbox_on(wheel: Path, tmp_
 
 
 def test_a_bundle_has_the_same_bytes_whenever_it_is_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", str(int(datetime(2026, 11, 26, 7, 8, 10, tzinfo=UTC).timestamp())))
+    released = datetime(2026, 11, 26, 7, 8, 10, tzinfo=UTC)
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", str(int(released.timestamp())))
     content = {"a/deep/file.json": b"{}" * 5_000, "main.py": b"print()\n", "ünïcode": b""}
-    for folder, mode in (("first", 0o600), ("second", 0o644)):
+    for folder, mode in ((tmp_path / "first", 0o600), (tmp_path / "second", 0o644)):
         for name, data in content.items():
-            file = tmp_path / folder / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(data)
-            file.chmod(mode)
-        pack(tmp_path / folder, tmp_path / f"{folder}.mcpb")
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(data)
+            (folder / name).chmod(mode)
+        pack(folder, folder.with_suffix(".mcpb"))
     assert (tmp_path / "first.mcpb").read_bytes() == (tmp_path / "second.mcpb").read_bytes()
     with zipfile.ZipFile(tmp_path / "first.mcpb") as archive:
         assert {name: archive.read(name) for name in archive.namelist()} == content
-        assert {entry.date_time for entry in archive.infolist()} == {(2026, 11, 26, 7, 8, 10)}
+        assert {entry.date_time for entry in archive.infolist()} == {released.timetuple()[:6]}
 
 
-def test_the_packer_is_pinned_and_its_lock_names_no_registry() -> None:
+def test_the_packer_is_pinned_with_the_hash_of_each_of_its_packages() -> None:
     npm = ROOT / "release" / "npm"
-    package: dict[str, Any] = json.loads((npm / "package.json").read_text(encoding="utf-8"))
-    lock: dict[str, Any] = json.loads((npm / "package-lock.json").read_text(encoding="utf-8"))
-    assert lock["packages"][""]["dependencies"] == package["dependencies"]
-    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in package["dependencies"].values())
-    installed = {name: entry for name, entry in lock["packages"].items() if name}
-    assert all(entry["integrity"].startswith("sha512-") and "resolved" not in entry for entry in installed.values())
+    asked: dict[str, str] = json.loads((npm / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    locked: dict[str, Any] = json.loads((npm / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    assert locked.pop("")["dependencies"] == asked
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in asked.values())
+    assert all(entry["integrity"].startswith("sha512-") for entry in locked.values())

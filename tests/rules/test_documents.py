@@ -1,7 +1,6 @@
 """What the documents say about the tree, about hosts and about errors is so."""
 
 import ast
-import inspect
 import json
 import re
 from fnmatch import fnmatch
@@ -18,13 +17,12 @@ HOSTS_PAGE = (ROOT / "docs" / "hosts.md").read_text(encoding="utf-8")
 TROUBLE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 
 
-def test_the_map_shows_every_room() -> None:
-    """Each module and package directly in contit_mcp is on the map of docs/architecture.md."""
+def test_each_module_and_package_of_the_top_level_is_on_the_map_of_the_architecture() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text()
     shown = {word.removeprefix("contit_mcp/").removesuffix("/") for word in re.findall(r"`([\w*./]+)`", page)}
-    rooms = [path.parent.name for path in PACKAGE.glob("*/__init__.py")]
-    rooms += [path.name for path in PACKAGE.glob("*.py") if not path.name.startswith("__")]
-    missing = [room for room in sorted(rooms) if not any(fnmatch(room, pattern) for pattern in shown)]
+    parts = [path.parent.name for path in PACKAGE.glob("*/__init__.py")]
+    parts += [path.name for path in PACKAGE.glob("*.py") if not path.name.startswith("__")]
+    missing = [part for part in sorted(parts) if not any(fnmatch(part, pattern) for pattern in shown)]
     assert not missing, told(missing, "Give each a line of the map in docs/architecture.md: what it knows.")
 
 
@@ -39,13 +37,12 @@ def test_links_between_documents_arrive() -> None:
     assert not dead, told(dead, "Correct the link, or write the page.")
 
 
-def test_what_answers_a_threat_is_where_the_threat_model_says() -> None:
-    """Each file that docs/security.md names is there."""
+def test_each_file_that_the_threat_model_names_exists() -> None:
     text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`((?:[\w.-]+/)+[\w-]+\.\w+)`", text))
     missing = sorted(name for name in named if not (ROOT / name).exists())
     assert len(named) > 30
-    assert not missing, told(missing, "Say where it is now, in docs/security.md.")
+    assert not missing, told(missing, "Correct the path in docs/security.md.")
 
 
 def test_every_document_names_settings_that_exist() -> None:
@@ -60,25 +57,25 @@ def test_every_document_names_settings_that_exist() -> None:
     assert not wrong, told(wrong, "Write the setting's name as it is.")
 
 
-def test_the_readmes_first_screen_is_three_steps_to_an_answer() -> None:
-    """Install, tell the host, ask: within 40 lines; tests/cli/test_install.py follows them."""
+def test_the_first_40_lines_of_the_readme_have_three_steps_to_an_answer() -> None:
+    """tests/cli/test_install.py follows them."""
     first = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:40]
     assert [line[:2] for line in first if re.match(r"\d\. ", line)] == ["1.", "2.", "3."]
     assert "   ~/.contit-mcp/bin/contit-mcp install claude-desktop --sandbox" in first
 
 
-def test_the_settings_file_works_with_every_line_taken_in(tmp_path: Path) -> None:
-    """As it stands, and with its comments opened: every key is known and every default valid."""
-    example = (ROOT / "configs" / "contit-mcp.toml").read_text(encoding="utf-8")
-    opened = re.sub(r"^# (?=[a-z_]+ = )", "", example, flags=re.MULTILINE)
-    for name, text in (("as it stands.toml", example), ("opened.toml", opened)):
-        file = tmp_path / name
-        file.write_text(text, encoding="utf-8")
+def test_the_settings_files_can_be_used(tmp_path: Path) -> None:
+    """Each line of the commented one is a known key and its default."""
+    commented, opened = ROOT / "configs" / "contit-mcp.toml", tmp_path / "opened.toml"
+    text = re.sub(r"^# (?=[a-z_]+ = )", "", commented.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    opened.write_text(text, encoding="utf-8")
+    assert text.count(" = ") >= len(Settings.model_fields)
+    for file in (commented, opened):
         assert load_settings(file=file, environment={}) == load_settings(environment={})
-    assert opened.count(" = ") >= len(Settings.model_fields)
+    assert load_settings(file=ROOT / "configs" / "container" / "contit-mcp.toml", environment={})
 
 
-def test_every_host_has_its_section() -> None:
+def test_every_host_has_its_section_in_the_page_of_hosts() -> None:
     sections = dict(re.findall(r"^## (.+)\n((?:(?!^## ).*\n?)*)", HOSTS_PAGE, re.MULTILINE))
     missing = [
         f"{host.title}: {needed}"
@@ -89,15 +86,13 @@ def test_every_host_has_its_section() -> None:
     assert not missing, told(missing, "Write its section of docs/hosts.md.")
 
 
-def test_the_entry_by_hand_is_the_ready_one() -> None:
-    """The page's JSON is configs/hosts/claude-desktop.stdio.json."""
+def test_the_entry_in_the_page_of_hosts_is_the_ready_one_for_claude_desktop() -> None:
     (block,) = re.findall(r"```json\n(.*?)```", HOSTS_PAGE, re.DOTALL)
     ready = (ROOT / "configs" / "hosts" / "claude-desktop.stdio.json").read_text(encoding="utf-8")
     assert json.loads(block) == json.loads(ready)
 
 
-def test_the_waits_are_those_of_the_table() -> None:
-    """Each row with a host's own name."""
+def test_the_page_of_hosts_has_the_waits_that_hosts_get() -> None:
     rows = re.findall(r"^\|[^|]*\| `([\w-]+)` \| (\d+) s \|", HOSTS_PAGE, re.MULTILINE)
     assert len(rows) >= 6
     for name, seconds in rows:
@@ -106,7 +101,7 @@ def test_the_waits_are_those_of_the_table() -> None:
 
 
 def test_every_error_that_is_explained_is_one_of_ours() -> None:
-    """A quoted line of docs/troubleshooting.md is a text of the code, with … for what varies."""
+    """Each quoted line of docs/troubleshooting.md is a string of the code, with … for its variable parts."""
     quoted = re.findall(r"^> (.+)$", TROUBLE, re.MULTILINE)
     assert len(quoted) > 20
     ours = _texts()
@@ -115,7 +110,7 @@ def test_every_error_that_is_explained_is_one_of_ours() -> None:
 
 
 def _texts() -> str:
-    """Every string of the code in a line, with … for what is filled in."""
+    """Return every string of the code, each on one line, with … for what is filled in."""
     found = []
     for path in modules():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -128,16 +123,15 @@ def _texts() -> str:
 
 
 def test_the_tree_of_errors_is_drawn_as_it_is() -> None:
-    """Each class hangs from the one it derives from; a line may name several, and go on in the next."""
-    drawn: dict[str, str | None] = {}
-    above: list[str] = []
+    """A line may name several classes, and belongs to the class above it that is less indented."""
+    drawn: set[str] = set()
+    above: list[str] = ["Exception"]
     for line in str(errors.__doc__).split("\n\n")[1].splitlines():
-        del above[(len(line) - len(line.lstrip("│├└─ "))) // 4 :]
+        depth = (len(line) - len(line.lstrip("│├└─ "))) // 4
         names = re.findall(r"\b[A-Z]\w*Error\b", line)
-        drawn |= dict.fromkeys(names, above[-1] if above else None)
-        above.append(names[-1])
-    classes = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if kind.__module__ == errors.__name__]
-    defined = {
-        kind.__name__: base.__name__ if (base := kind.__base__) in classes and base else None for kind in classes
-    }
+        for name in names:
+            assert getattr(errors, name).__base__.__name__ == above[depth], f"{name} is drawn below another class."
+        above[depth + 1 :] = names[-1:]
+        drawn |= set(names)
+    defined = {name for name, kind in vars(errors).items() if isinstance(kind, type)}
     assert drawn == defined, "Draw each class of contit_mcp/errors.py in its docstring, below the one it derives from."

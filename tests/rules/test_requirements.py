@@ -28,7 +28,7 @@ def test_every_requirement_is_one_version_with_its_hashes(path: Path) -> None:
 
 
 def test_the_pins_are_those_of_the_dependencies() -> None:
-    """A dependency added, changed or removed in pyproject.toml is so in requirements/ too."""
+    """The pinned versions satisfy pyproject.toml, and each direct dependency of runtime.txt is in it."""
     wrong = []
     in_image = [Requirement(line) for extra in ("server", "redis", "otel") for line in EXTRAS[extra]]
     for path, asked in (
@@ -49,7 +49,7 @@ def test_the_pins_are_those_of_the_dependencies() -> None:
 
 
 def test_every_dependency_has_its_reason() -> None:
-    """A list item of docs/architecture.md names it and says what for."""
+    """It is in a list item of docs/architecture.md, which says what it is for."""
     page = (ROOT / "docs" / "architecture.md").read_text()
     items = re.findall(r"^\s*[-*] .*", page, flags=re.MULTILINE)
     silent = [

@@ -1,4 +1,4 @@
-"""The project's files, as the rules of the house read them."""
+"""The project's files, and the messages of the rules about them."""
 
 import shutil
 import subprocess
@@ -17,7 +17,7 @@ def modules() -> tuple[Path, ...]:
 
 @cache
 def kept_files() -> tuple[Path, ...]:
-    """Every text file that is in the repository or could be added to it; without git, all below the folders we know."""
+    """Return the text files that git tracks or would add; without git, those in the folders of the project."""
     git = shutil.which("git")
     listed = None
     if git and (ROOT / ".git").exists():
@@ -33,7 +33,7 @@ def kept_files() -> tuple[Path, ...]:
 
 
 def told(offences: list[str], how: str) -> str:
-    """What a rule says when it is broken: where, and how to comply."""
+    """Return the message of a broken rule: how to comply, and where it is broken."""
     return f"{how}\n  " + "\n  ".join(offences)
 
 

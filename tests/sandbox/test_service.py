@@ -21,7 +21,7 @@ VENDORS_ANSWER = (
 )
 
 
-async def test_the_vendors_examples_hold_byte_for_byte_and_a_run_ends_to_the_moment(sandbox: Sandbox) -> None:
+async def test_the_vendors_examples_hold_byte_for_byte_and_a_run_takes_its_seconds(sandbox: Sandbox) -> None:
     request = b'{\n  "threadId": null,\n  "prompt": "List all published articles from March 2026"\n}'
     started = await sandbox.http.post(START, content=request)
     assert re.fullmatch(r'\{"threadId":"thread_[0-9a-f]+","runId":"run_[0-9a-f]+"\}', started.text)
@@ -34,7 +34,8 @@ async def test_the_vendors_examples_hold_byte_for_byte_and_a_run_ends_to_the_mom
     assert (await sandbox.response(ids)).json() == {"response": VENDORS_ANSWER}
 
 
-async def test_a_follow_up_reads_its_own_thread_and_the_response_is_the_latest_of_the_thread(sandbox: Sandbox) -> None:
+async def test_the_response_of_a_thread_is_that_of_its_latest_completed_run(sandbox: Sandbox) -> None:
+    """A follow-up sees only the earlier runs of its own thread."""
     first = (await sandbox.start("List all published articles from March 2026")).json()
     await anyio.sleep(2)
     second = (await sandbox.start("Show me the second one", first["threadId"])).json()
@@ -74,9 +75,8 @@ async def test_a_token_can_be_fetched_and_expires(sandbox: Sandbox) -> None:
     assert (await sandbox.start()).status_code == 200
     await anyio.sleep(3600)
     assert (await sandbox.start()).status_code == 401
-    wrong = await sandbox.http.post("/connect/token", data=form | {"client_secret": "no"})
-    assert (wrong.status_code, wrong.json()) == (401, {"error": "invalid_client"})
-    assert (await sandbox.http.post("/connect/token", data=form | {"grant_type": "password"})).status_code == 400
+    for wrong, status in (({"client_secret": "no"}, 401), ({"grant_type": "password"}, 400)):
+        assert (await sandbox.http.post("/connect/token", data=form | wrong)).status_code == status
 
 
 @pytest.mark.parametrize("path", [START, "/sandbox"])
@@ -88,7 +88,7 @@ async def test_a_body_is_refused_as_soon_as_it_is_over_its_limit(sandbox: Sandbo
     assert (await sandbox.http.post(path, content=endless())).status_code == 413
 
 
-async def test_what_cannot_be_served_is_refused(sandbox: Sandbox) -> None:
+async def test_unusable_bodies_unknown_ids_and_busy_threads_are_refused(sandbox: Sandbox) -> None:
     for body in (b"{", b"{}", b'{"prompt": " ", "threadId": null}', b'{"prompt": 1}'):
         assert (await sandbox.http.post(START, content=body)).status_code == 400
     ids = (await sandbox.start()).json()
@@ -111,8 +111,7 @@ async def test_requests_are_recorded_as_they_arrived_without_their_query(sandbox
     ]
 
 
-async def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At each limit the oldest request, thread or run is dropped, and a further fault is refused."""
+async def test_at_a_limit_the_oldest_request_thread_or_run_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(record, "THREADS_KEPT", 3)
     monkeypatch.setattr(record, "RUNS_KEPT_PER_THREAD", 2)
     monkeypatch.setattr(record, "REQUESTS_KEPT", 3)
@@ -126,9 +125,12 @@ async def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         await made.http.get(f"/{number}")
     report = (await made.http.get("/sandbox")).json()
     assert [request["path"] for request in report["requests"]] == ["/2", "/3", "/4"]
-    made.record.add([parse_fault("503")] * record.MAX_FAULTS)
+
+
+async def test_a_fault_over_the_limit_is_refused(sandbox: Sandbox) -> None:
+    sandbox.record.add([parse_fault("503")] * record.MAX_FAULTS)
     with pytest.raises(ValueError, match="1,000 faults"):
-        made.record.add_fault(parse_fault("503"))
+        sandbox.record.add_fault(parse_fault("503"))
 
 
 async def test_a_seed_makes_the_ids_the_same_each_time() -> None:

@@ -1,5 +1,7 @@
-"""The MCP server in memory, behind the SDK's own client or spoken to message by message, on a Contit of the test's choice."""
+"""The MCP server in memory, on a Contit of the test's choice: for the SDK's own client, or message by message."""
 
+import io
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -31,12 +33,12 @@ from contit_mcp.server.tools import create_tools
 from tests.stage import wall_clock
 
 ERAS = ("legacy", "auto")
-"""The handshake up to 2025-11-25, and the stateless protocol 2026-07-28 that `auto` finds by `server/discover`."""
+"""Modes of the SDK's client: the handshake up to 2025-11-25, and 2026-07-28, found by `server/discover`."""
 
 in_each_era = pytest.mark.parametrize("era", ERAS)
 
 WANTS_PROGRESS: RequestParamsMeta = {"progress_token": "in memory"}
-"""What the client's callback becomes on a real connection; in memory, the SDK's newer era sends no token."""
+"""In memory and in the newer era, the SDK's client sends no token for its progress callback."""
 
 OUTPUT_SCHEMA = create_tools()["contit_ask"].listed.output_schema or {}
 
@@ -44,7 +46,7 @@ KEY = {"CONTIT_API_KEY": "sandbox-key", "CONTIT_BASE_URL": "http://localhost", "
 
 
 def settings(**environment: str) -> Settings:
-    """Settings from an environment of the test's own."""
+    """Return settings from these variables alone."""
     return load_settings(environment={**KEY, **environment})
 
 
@@ -58,7 +60,7 @@ async def connected(
     extensions: Sequence[ClientExtension] = (),
     probe: bool = False,
 ) -> AsyncIterator[tuple[Client, AppContext]]:
-    """A client that has connected to a server of its own."""
+    """Yield a client that is connected to a server of its own, and the server's context."""
     info = Implementation(name=host, version="1.2.3") if host else None
     context = AppContext(configured or settings(), transport=contit, store=MemoryRunStore(now=wall_clock))
     server = create_server(context, probe=probe)
@@ -67,7 +69,7 @@ async def connected(
 
 
 async def call(client: Client, tool: str, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], list[str], bool]:
-    """Call a tool: its structure, which conforms to the schema, its text blocks, and whether it is an error."""
+    """Call a tool; return its structure, checked against the schema, its texts, and whether it is an error."""
     result = await client.call_tool(tool, dict(arguments))
     assert isinstance(result, CallToolResult)
     jsonschema.validate(result.structured_content, OUTPUT_SCHEMA)
@@ -77,17 +79,22 @@ async def call(client: Client, tool: str, arguments: Mapping[str, Any]) -> tuple
 
 
 def ids_of(structure: Mapping[str, Any]) -> dict[str, str]:
-    """The arguments for a call about the run of a result."""
+    """Return the ids in a result, as arguments for the next call."""
     return {name: structure[name] for name in ("thread_id", "run_id") if name in structure}
+
+
+def lines(logged: io.StringIO, event: str) -> list[dict[str, Any]]:
+    """Return the fields of each line that was logged for an event."""
+    return [line for line in map(json.loads, logged.getvalue().splitlines()) if line["event"] == event]
 
 
 Requests = Sequence[tuple[str, dict[str, Any]]]
 
 
-async def wire(
+async def messages_written(
     era: str, capabilities: dict[str, Any], requests: Requests, contit: httpx.AsyncBaseTransport, configured: Settings
 ) -> list[str]:
-    """Every message with which a server answers the requests of a client with these capabilities, as it is written."""
+    """Return every message, as JSON, that a server writes to a client with these capabilities and requests."""
     info = {"name": "a-host", "version": "1"}
     first: tuple[str, dict[str, Any]] = ("server/discover", {})
     envelope: dict[str, Any] = {PROTOCOL_VERSION_META_KEY: "2026-07-28", CLIENT_INFO_META_KEY: info}

@@ -40,7 +40,7 @@ def refused(tool: str, arguments: dict[str, Any]) -> str:
 @pytest.mark.parametrize("extra", INJECTED, ids=lambda extra: str(list(extra))[:40])
 @pytest.mark.parametrize("tool", TOOLS)
 def test_an_argument_that_a_host_adds_never_fails_a_call(tool: str, extra: dict[str, Any]) -> None:
-    """It is dropped and counted: a host adds it again each time, so a refusal would be an endless loop."""
+    """It is dropped and counted. Its host would add it to each new call as well."""
     wanted = {"prompt": "How many?", "thread_id": "t", "run_id": "r"}
     wanted = {name: value for name, value in wanted.items() if name in TOOLS[tool].arguments.model_fields}
     found, dropped = accept({**extra, **wanted}, TOOLS[tool].arguments)
@@ -85,8 +85,8 @@ def test_an_id_is_accepted_as_models_write_it(written: str, identity: str) -> No
 
 
 @pytest.mark.parametrize("nothing", ["", " ", "null", "None", "undefined", "NULL", None, "'null'", "`None`."])
-def test_the_ways_to_write_nothing_mean_absent_for_an_optional_id(nothing: str | None) -> None:
-    """A required one is an error that names it."""
+def test_the_ways_to_write_nothing_mean_absent(nothing: str | None) -> None:
+    """A required parameter without a value is an error that names it."""
     assert accepted("contit_ask", prompt="x", thread_id=nothing) == {"prompt": "x"}
     assert refused("contit_response", {"thread_id": nothing}).startswith("thread_id is required.")
 
@@ -103,7 +103,6 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("arguments", "text"), WRONG)
 def test_a_wrong_argument_is_named_without_its_value(arguments: dict[str, Any], text: str) -> None:
-    """The hint says how to call again."""
     assert refused("contit_ask", arguments) == f"{text} Call again with prompt; optional: thread_id, wait_seconds."
 
 
@@ -113,7 +112,7 @@ NAMES = st.sampled_from(["prompt", "thread_id", "run_id", "wait_seconds", "offse
 
 
 @given(st.sampled_from(sorted(TOOLS)), st.dictionaries(ANY_TEXT | NAMES, ANYTHING, max_size=6))
-def test_any_arguments_are_accepted_or_refused_in_words_of_ours(tool: str, arguments: dict[str, Any]) -> None:
+def test_any_arguments_are_accepted_or_refused_with_an_error_of_ours(tool: str, arguments: dict[str, Any]) -> None:
     """No other exception, and no value in the text."""
     text = ""
     try:
@@ -124,20 +123,17 @@ def test_any_arguments_are_accepted_or_refused_in_words_of_ours(tool: str, argum
     assert text.isprintable()
 
 
-# --- Mistakes: what each result says leads to the right call within one step. The model is a script that follows a
-# result to the letter: it copies the call that the result writes out, or fills in the tool that the result names.
+# --- Mistakes: the result of each leads to the right call within one step. The model is a script that follows a result
+# to the letter: it copies the call that the result writes out, or calls the tool that the result names.
 
 QUESTION = "Which articles are drafts?"
-FOLLOW_UP = "And the second one?"
 OTHER = "How many products are there?"
-CHANGE = "Publish the article X"
-
 Call = tuple[str, dict[str, Any]]
 Result = tuple[dict[str, Any], list[str], bool]
 
 
 def next_call(tool: str, result: Result, known: dict[str, Any]) -> Call:
-    """Return the call to which a result leads the model that has called `tool`."""
+    """Return the call that a result of `tool` leads to, with what the model knows: its prompt, and ids of before."""
     structure, texts, is_error = result
     text, step = "\n".join(texts), structure["next_step"]
     written = re.search(r"(contit_\w+)\((thread_id=[^)]*)\)", text)
@@ -167,21 +163,15 @@ MISTAKES: dict[str, tuple[Call | None, str, dict[str, Any]]] = {
     "takes the status for the answer": (ASKED, "contit_status", {"thread_id": "T", "run_id": "R", "wait_seconds": 20}),
     "does not wait": (STARTED, "contit_response", {"thread_id": "T", "run_id": "R", "wait_seconds": 0}),
     "swaps the ids": (ASKED, "contit_response", {"thread_id": "R", "run_id": "T"}),
-    "takes one id for both": (ASKED, "contit_response", {"thread_id": "R", "run_id": "R"}),
     "invents ids": (None, "contit_response", {"thread_id": "thread_123", "run_id": "run_456"}),
     "leaves out the thread": (ASKED, "contit_response", {"run_id": "R"}),
-    "pastes a whole call": (ASKED, "contit_response", {"thread_id": 'contit_response(thread_id="T", run_id="R")'}),
-    "adds a limit": (None, "contit_ask", {"prompt": QUESTION, "limit": 5}),
     "names the prompt otherwise": (None, "contit_ask", {"query": QUESTION}),
     "asks nothing": (None, "contit_ask", {"prompt": " "}),
     "calls a tool that does not exist": (None, "contit_search", {"query": QUESTION}),
-    "asks to change content": (None, "contit_ask", {"prompt": CHANGE}),
-    "asks something else on a busy thread": (
-        ASKED, "contit_ask", {"prompt": OTHER, "thread_id": "T", "wait_seconds": 1}
-    ),
+    "asks on a busy thread": (ASKED, "contit_ask", {"prompt": OTHER, "thread_id": "T", "wait_seconds": 1}),
     "asks for a part behind the end": (DONE, "contit_response", {"thread_id": "T", "run_id": "R", "offset": 60_000}),
 }  # fmt: skip
-"""What was called before, and the wrong call; T and R are the ids of the call before."""
+"""The call before, the tool of the wrong call, and its arguments; T and R are the ids that the call before returned."""
 
 
 @pytest.mark.anyio
@@ -190,33 +180,17 @@ MISTAKES: dict[str, tuple[Call | None, str, dict[str, Any]]] = {
 async def test_the_result_of_a_mistake_leads_to_the_right_call_within_one_step(mistake: str, era: str) -> None:
     """No answer is lost or swapped, and no question is run again because of the mistake."""
     before, tool, wrong = MISTAKES[mistake]
-    prompt = CHANGE if wrong.get("prompt") == CHANGE else QUESTION
     contit = EchoContit(seconds=15)
     async with connected(contit, era=era, host="claude-code") as (client, _):
-        known: dict[str, Any] = {"prompt": prompt}
+        known: dict[str, Any] = {"prompt": QUESTION}
         if before is not None:
             known |= ids_of((await call(client, *before))[0])
-        written = json.dumps(wrong)
-        for letter, name in (("T", "thread_id"), ("R", "run_id")):
-            written = re.sub(rf'(?<=")({letter})(?=\\?")', str(known.get(name)), written)
-        result = await call(client, tool, json.loads(written))
+        ids = {"T": known.get("thread_id"), "R": known.get("run_id")}
+        result = await call(client, tool, {name: ids.get(value, value) for name, value in wrong.items()})
         if "response" not in result[0]:
             result = await call(client, *next_call(tool, result, known))
     structure, texts, is_error = result
     assert not is_error, texts
-    assert structure["response"] == texts[0] == answer_to(prompt)
+    assert structure["response"] == texts[0] == answer_to(QUESTION)
     assert len(contit.runs) == 1
     assert not contit.overlaps
-
-
-@pytest.mark.anyio
-async def test_a_follow_up_that_follows_the_result_arrives_in_its_thread() -> None:
-    """After the mistake the same conversation goes on, so that Contit knows what "the second one" is."""
-    async with connected(EchoContit()) as (client, _):
-        first, _, _ = await call(client, "contit_ask", {"prompt": QUESTION})
-        astray, texts, _ = await call(client, "contit_ask", {"prompt": FOLLOW_UP})
-        assert astray["thread_id"] != first["thread_id"]
-        assert astray["next_step"] == "For a follow-up, call contit_ask with this thread_id."
-        assert f'contit_ask(prompt=…, thread_id="{astray["thread_id"]}")' in texts[1]
-        right, _, _ = await call(client, "contit_ask", {"prompt": FOLLOW_UP, "thread_id": first["thread_id"]})
-        assert right["thread_id"] == first["thread_id"]

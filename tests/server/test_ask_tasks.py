@@ -14,8 +14,7 @@ from mcp.shared.exceptions import MCPError
 from contit_mcp.server.context import AppContext, Caller
 from contit_mcp.tasks.extension import IDENTIFIER
 from tests.echo_contit import EchoContit, answer_to
-from tests.server.stage import call, connected, ids_of, settings, wire
-from tests.server.test_calls import lines
+from tests.server.stage import call, connected, ids_of, lines, messages_written, settings
 from tests.tasks.client import ENDS, TasksClient, cancel_task, create_task, get_task, update_task
 
 pytestmark = pytest.mark.anyio
@@ -27,7 +26,7 @@ Process = AbstractAsyncContextManager[tuple[Client, AppContext]]
 
 
 def process(contit: EchoContit, **environment: str) -> Process:
-    """A process with a memory of its own, and a client that understands tasks."""
+    """Return a server with a store of its own, and a client that declares tasks, each of whose asks becomes a task."""
     configured = settings(CONTIT_MCP_TASK_INLINE_SECONDS="0", **environment)
     return connected(contit, era="auto", extensions=[TasksClient()], configured=configured)
 
@@ -49,8 +48,8 @@ async def refusal(client: Client, task_id: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("prompt", ["q", "fails"])
-async def test_an_ask_by_a_task_ends_in_the_very_result_of_one_without(prompt: str) -> None:
-    """Text and structure, but for the seconds and the trace id; `failed` is for the protocol's errors (documented)."""
+async def test_an_ask_has_the_same_result_as_a_task_and_without_one(prompt: str) -> None:
+    """Text and structure are equal, except for the seconds and the trace id. A failed run is a completed task."""
     found = []
     for extensions in ([TasksClient()], []):
         contit = EchoContit(seconds=20, end_words={"fails": "failed"})
@@ -63,8 +62,8 @@ async def test_an_ask_by_a_task_ends_in_the_very_result_of_one_without(prompt: s
     assert found[0][2] == (prompt == "fails")
 
 
-async def test_the_task_is_there_once_its_run_is_and_nobody_asks_contit_until_someone_asks_us() -> None:
-    """It must resolve at once (documented), and costs nothing meanwhile."""
+async def test_a_task_is_returned_once_its_run_exists_and_contit_is_polled_only_for_polls_of_the_task() -> None:
+    """`tasks/get` finds it at once, as the specification demands."""
     contit = EchoContit(seconds=300, latency=0.5)
     async with process(contit) as (client, context):
         created = await create_task(client, "contit_ask", prompt="q")
@@ -83,8 +82,8 @@ async def test_the_task_is_there_once_its_run_is_and_nobody_asks_contit_until_so
         assert (pauses[0], pauses[-1]) == (1000, 10_500)
 
 
-async def test_many_clients_of_one_task_that_poll_too_often_ask_contit_as_one() -> None:
-    """Their haste is not Contit's load, and an end is not seen later for it. A plain call may wait for the same run."""
+async def test_clients_that_poll_a_task_too_often_cause_no_more_polls_of_contit() -> None:
+    """Nor do they see the end later. A call waits for the same run meanwhile."""
     contit = EchoContit(seconds=60)
     async with process(contit) as (client, _):
         created = await create_task(client, "contit_ask", prompt="q")
@@ -104,7 +103,7 @@ async def test_many_clients_of_one_task_that_poll_too_often_ask_contit_as_one() 
 
 
 async def test_the_error_of_a_failed_run_names_the_handles_of_its_caller() -> None:
-    """Where callers share a credential they never see Contit's ids (design, section 5)."""
+    """Callers that share a credential never see Contit's ids."""
     contit, configured = EchoContit(seconds=1, end_words={"q": "failed"}), settings(CONTIT_MCP_SEAL_KEY="s" * 32)
     async with AppContext(configured, auth="token", transport=contit) as context:
         tenant = context.services().tenant(Caller(principal="anna"))
@@ -115,8 +114,7 @@ async def test_the_error_of_a_failed_run_names_the_handles_of_its_caller() -> No
     assert (error.thread_id, error.run_id) == (report.thread_id, report.run_id) != ("thread_1", "run_2")
 
 
-async def test_what_was_not_started_is_no_task() -> None:
-    """A refusal is there at once, so it is the call's own result; the other tools return at once or wait on purpose."""
+async def test_a_refused_ask_and_the_other_tools_return_no_task() -> None:
     contit = EchoContit(seconds=5)
     contit.instead("start", httpx.Response(401))
     async with process(contit) as (client, _):
@@ -128,8 +126,8 @@ async def test_what_was_not_started_is_no_task() -> None:
         assert (await call(client, "contit_response", ids_of(started)))[0]["response"] == answer_to("q")
 
 
-async def test_the_same_question_joins_the_run_in_a_task_of_its_own() -> None:
-    """Also at the same moment, however coarse the clock is. Each can be cancelled without the other."""
+async def test_each_ask_of_one_question_is_a_task_of_its_own_on_one_run() -> None:
+    """Even at the same moment. Each task can be cancelled without the others."""
     contit = EchoContit(seconds=30)
     async with process(contit) as (client, _):
         ids: list[str] = []
@@ -142,22 +140,23 @@ async def test_the_same_question_joins_the_run_in_a_task_of_its_own() -> None:
                 together.start_soon(ask)
         for _ in range(2):
             await cancel_task(client, ids[0])
-        await ask()  # it joins the run that goes on, since Contit has no cancel (documented)
+        await ask()  # it shares the run, which goes on: Contit has no cancel
         assert len(set(ids)) == 4
         found = [(await get_task(client, task_id))["status"] for task_id in ids]
         assert found == ["cancelled", "working", "working", "working"]
         assert answer_of(await ended(client, ids[1])) == answer_to("q")
-        await cancel_task(client, ids[1])  # too late, and acknowledged all the same
+        await cancel_task(client, ids[1])  # too late, but acknowledged
         assert (await get_task(client, ids[1]))["status"] == "completed"
     assert contit.started("q") == 1
 
 
-async def test_another_process_answers_a_task_without_having_heard_of_it() -> None:
-    """It needs the same credential alone, where no seal key is configured."""
+async def test_another_process_answers_a_task_with_the_same_credential_alone() -> None:
+    """Nothing but the credential is shared. A cancel there is not stored, because the run is unknown to the store."""
     contit = EchoContit(seconds=30)
     async with process(contit) as (client, _):
         created = await create_task(client, "contit_ask", prompt="q")
     async with process(contit) as (client, _):
+        await cancel_task(client, created.task_id)
         task = await ended(client, created.task_id)
         assert answer_of(task) == answer_to("q")
         asked = len(contit.requests)
@@ -170,8 +169,8 @@ async def test_another_process_answers_a_task_without_having_heard_of_it() -> No
         assert await refusal(client, created.task_id) == UNKNOWN
 
 
-async def test_another_process_does_not_take_the_lag_of_a_young_run_for_its_end() -> None:
-    """A 404 of the first seconds may be lag (contit-api.md), also after a wait for the thread; a later one is not."""
+async def test_in_another_process_a_404_for_a_run_of_a_few_seconds_does_not_end_its_task() -> None:
+    """It may be replication lag, also after a wait for the thread. A later 404 ends the task."""
     contit = EchoContit(seconds=10)
     async with process(contit) as (client, _), process(contit) as (other, _):
         await create_task(client, "contit_ask", prompt="one")
@@ -186,8 +185,8 @@ async def test_another_process_does_not_take_the_lag_of_a_young_run_for_its_end(
         assert (await get_task(other, gone.task_id))["result"]["isError"]
 
 
-async def test_an_answer_that_a_later_run_has_replaced_is_not_given_for_it() -> None:
-    """A process that knows the later run says so; never the newer answer (design, section 3)."""
+async def test_a_task_whose_answer_a_later_run_replaced_ends_with_an_error() -> None:
+    """It never returns the newer answer."""
     contit = EchoContit(seconds=5)
     async with process(contit) as (client, _):
         created = await create_task(client, "contit_ask", prompt="q")
@@ -202,8 +201,7 @@ async def test_an_answer_that_a_later_run_has_replaced_is_not_given_for_it() -> 
     assert "later run" in result["structuredContent"]["error"]
 
 
-async def test_an_id_is_good_for_a_day_and_then_as_unknown_as_any_other() -> None:
-    """One text for all that is not there (documented: -32602)."""
+async def test_the_id_of_a_task_works_for_a_day_and_then_gets_the_error_of_any_unknown_id() -> None:
     async with process(EchoContit(seconds=5)) as (client, _):
         created = await create_task(client, "contit_ask", prompt="q")
         await ended(client, created.task_id)
@@ -217,8 +215,8 @@ async def test_an_id_is_good_for_a_day_and_then_as_unknown_as_any_other() -> Non
                     await method
 
 
-async def test_passing_faults_of_contit_change_nothing_and_a_refusal_is_no_end() -> None:
-    """The task continues, and has its answer once the credential is corrected."""
+async def test_neither_a_fault_of_contit_nor_a_refused_credential_ends_a_task() -> None:
+    """It has its answer once the credential is corrected."""
     contit = EchoContit(seconds=5)
     async with process(contit) as (client, _):
         created = await create_task(client, "contit_ask", prompt="q")
@@ -234,8 +232,8 @@ async def test_passing_faults_of_contit_change_nothing_and_a_refusal_is_no_end()
         assert answer_of(await ended(client, created.task_id)) == answer_to("q")
 
 
-async def test_a_run_without_an_end_is_given_up_also_by_a_process_that_did_not_start_it() -> None:
-    """Once it has seen the run going for the limit: clocks may differ."""
+async def test_a_task_whose_run_does_not_end_is_given_up_also_by_a_process_that_did_not_start_it() -> None:
+    """That process counts the limit from when it first saw the run, because clocks may differ."""
     contit = EchoContit(seconds=DAY)
     async with process(contit) as (client, _):
         created = await create_task(client, "contit_ask", prompt="q")
@@ -250,8 +248,8 @@ async def test_a_run_without_an_end_is_given_up_also_by_a_process_that_did_not_s
     assert "No end seen" in result["structuredContent"]["error"]
 
 
-async def test_each_request_about_a_task_is_one_line_with_its_run_and_no_secret(logged: io.StringIO) -> None:
-    """As calls are; an id that is not the caller's leaves nothing of it, and a request that is cut is cancelled."""
+async def test_each_request_about_a_task_logs_one_line_with_its_run(logged: io.StringIO) -> None:
+    """No line has a prompt or a task id. A request whose caller left is `cancelled`."""
     contit = EchoContit(seconds=20)
     async with process(contit) as (client, _):
         created = await create_task(client, "contit_ask", prompt="secret question")
@@ -284,30 +282,22 @@ async def test_each_request_about_a_task_is_one_line_with_its_run_and_no_secret(
         assert hidden not in json.dumps(written)
 
 
-CALLS: list[tuple[str, dict[str, Any]]] = [
+REQUESTS: list[tuple[str, dict[str, Any]]] = [
     ("tools/list", {}),
     ("tools/call", {"name": "contit_ask", "arguments": {"prompt": "q"}, "_meta": {"progressToken": "p"}}),
     ("tools/call", {"name": "contit_ask", "arguments": {"prompt": "r", "wait_seconds": 0}, "task": {"ttl": 60}}),
     ("tasks/list", {}),
 ]
+TASKS: dict[str, Any] = {"extensions": {IDENTIFIER: {}}, "tasks": {}}
+OTHER: dict[str, Any] = {"extensions": {"com.example/other": {}}}
 
 
-async def test_the_handshake_era_sees_nothing_of_tasks() -> None:
-    """Not even where its client names the extension: it is not of that era, and its methods do not exist there."""
-    requests = [*CALLS, ("tasks/get", {"taskId": "x"}), ("tasks/get", {}), ("tasks/cancel", {})]
-    declared: dict[str, Any] = {"extensions": {IDENTIFIER: {}}, "tasks": {}}
-    written = await wire("legacy", declared, requests, EchoContit(seconds=3), settings())
-    assert not [line for line in written if IDENTIFIER in line or '"taskId":' in line or '"resultType":"task"' in line]
-    errors = [message["error"]["code"] for message in map(json.loads, written) if "error" in message]
-    assert errors == [-32601] * 4
-
-
-async def test_a_client_of_the_newer_era_that_does_not_declare_tasks_gets_plain_results() -> None:
-    """Only `server/discover` names the extension, as the specification demands."""
-    written = await wire("modern", {"extensions": {"com.example/other": {}}}, CALLS, EchoContit(seconds=3), settings())
-    assert [index for index, line in enumerate(written) if IDENTIFIER in line] == [0]
-    capabilities = json.loads(written[0])["result"]["capabilities"]
-    assert IDENTIFIER in capabilities["extensions"]
-    assert capabilities["tools"] == {"listChanged": False}
-    assert capabilities["resources"] == {"subscribe": False, "listChanged": False}
-    assert not [line for line in written if '"resultType":"task"' in line]
+@pytest.mark.parametrize(("era", "capabilities", "mentions"), [("legacy", TASKS, []), ("modern", OTHER, [0])])
+async def test_a_client_that_cannot_use_tasks_gets_plain_results(
+    era: str, capabilities: dict[str, Any], mentions: list[int]
+) -> None:
+    """The handshake era has no tasks. In the newer era, the answer to `server/discover` alone names the extension."""
+    written = await messages_written(era, capabilities, REQUESTS, EchoContit(seconds=3), settings())
+    assert [number for number, message in enumerate(written) if IDENTIFIER in message] == mentions
+    assert not [message for message in written if '"taskId":' in message or '"resultType":"task"' in message]
+    assert [message["error"]["code"] for message in map(json.loads, written) if "error" in message] == [-32601]

@@ -1,10 +1,9 @@
-"""Round a call: progress, its log line, and faults of our own and of Contit."""
+"""What accompanies a call: progress, its log line, and the errors for faults of our own and of Contit."""
 
 import io
 import itertools
 import json
 import re
-from collections.abc import Callable
 
 import anyio
 import httpx
@@ -12,19 +11,15 @@ import pytest
 from mcp import MCPError
 from mcp_types import INVALID_PARAMS, CallToolResult
 
-from tests.echo_contit import EchoContit, answer_to
-from tests.server.stage import WANTS_PROGRESS, call, connected, in_each_era
+from tests.echo_contit import EchoContit, Reply, Script, answer_to
+from tests.server.stage import WANTS_PROGRESS, call, connected, in_each_era, lines
 
 pytestmark = pytest.mark.anyio
 
 
-def lines(logged: io.StringIO, event: str) -> list[dict[str, object]]:
-    return [line for line in map(json.loads, logged.getvalue().splitlines()) if line["event"] == event]
-
-
 @in_each_era
 async def test_progress_comes_at_once_on_changes_and_every_ten_seconds_in_words_for_people(era: str) -> None:
-    """So that no host takes the call for dead."""
+    """Without progress, hosts would give up the call."""
     contit = EchoContit(seconds=100, latency=0.2)
     heard: list[tuple[float, float, str]] = []
     began = anyio.current_time()
@@ -67,34 +62,32 @@ async def test_progress_does_not_slow_the_wait(era: str, logged: io.StringIO) ->
 
 
 @in_each_era
-async def test_each_call_is_one_line_with_what_an_operator_asks(era: str, logged: io.StringIO) -> None:
-    """Names and numbers, no content."""
-    contit = EchoContit()
-    async with connected(contit, era=era, host="some-host") as (client, _):
-        await call(client, "contit_ask", {"prompt": "PROMPT-MARKER", "task_progress": "MARKER", "json": {"a": 1}})
-    (line,) = lines(logged, "call.finished")
-    assert (line["tool"], line["host"], line["host_version"]) == ("contit_ask", "some-host", "1.2.3")
-    assert (line["thread_id"], line["run_id"], line["outcome"]) == ("thread_1", "run_2", "completed")
-    assert (line["requests"], line["retries"], line["dropped_arguments"]) == (len(contit.requests), 0, 2)
-    assert line["polls"] in range(3, 6)
-    assert isinstance(line["seconds"], float)
-    assert line["owner"]
-    assert line["request_id"]
+async def test_each_call_logs_one_line_with_names_and_numbers_of_its_own(era: str, logged: io.StringIO) -> None:
+    """Two calls at once count apart. No line has a prompt, a dropped argument or the credential."""
+    contit = EchoContit(durations={"MARKER bad": 9}, end_words={"MARKER bad": "failed"})
+    async with connected(contit, era=era, host="some-host") as (client, _), anyio.create_task_group() as tasks:
+        for prompt in ("MARKER good", "MARKER bad"):
+            arguments = {"prompt": prompt, "task_progress": "MARKER", "json": {"a": 1}}
+            tasks.start_soon(call, client, "contit_ask", arguments)
+    good, bad = lines(logged, "call.finished")
+    for line, run in zip((good, bad), contit.runs, strict=True):
+        assert (line["tool"], line["host"], line["host_version"]) == ("contit_ask", "some-host", "1.2.3")
+        assert (line["thread_id"], line["run_id"]) == (run.thread_id, run.run_id)
+        assert (line["retries"], line["dropped_arguments"]) == (0, 2)
+        assert isinstance(line["seconds"], float)
+        assert line["owner"]
+        assert line["request_id"]
+    assert (good["outcome"], bad["outcome"]) == ("completed", "RunFailedError")
+    assert (good["requests"], bad["requests"]) == (good["polls"] + 2, bad["polls"] + 1)
+    assert good["requests"] + bad["requests"] == len(contit.requests)
     assert not re.search("MARKER|sandbox-key", logged.getvalue())
 
 
-async def test_the_outcome_is_one_word(logged: io.StringIO) -> None:
-    contit = EchoContit(end_words={"bad": "failed"}, durations={"long": 1_000})
-    async with connected(contit) as (client, _):
-        for prompt in ("bad", "", "long"):
-            await call(client, "contit_ask", {"prompt": prompt})
-    outcomes = [line["outcome"] for line in lines(logged, "call.finished")]
-    assert outcomes == ["RunFailedError", "InvalidArgumentError", "in_progress"]
-
-
 @in_each_era
-async def test_a_fault_of_our_own_tells_nobody_its_text_and_keeps_the_handle(era: str, logged: io.StringIO) -> None:
-    """The text of an unexpected exception can hold anything. No other error that knows no run loses it either."""
+async def test_an_unexpected_exception_is_an_error_with_the_ids_and_without_its_text(
+    era: str, logged: io.StringIO
+) -> None:
+    """The text could contain anything. An error of Contit after the start has the ids as well."""
     contit = EchoContit(seconds=30)
     async with connected(contit, era=era) as (client, _):
         for endpoint, status in (("start", "failed"), ("status", "in_progress")):
@@ -113,8 +106,8 @@ async def test_a_fault_of_our_own_tells_nobody_its_text_and_keeps_the_handle(era
     assert "MARKER" not in logged.getvalue()
 
 
-async def test_a_context_that_is_closed_before_its_first_call_starts_nothing() -> None:
-    """The assistant is opened late, and closed all the same."""
+async def test_a_server_that_closes_before_its_first_call_starts_nothing() -> None:
+    """The assistant is made by that call, after the server was closed."""
     contit = EchoContit()
     async with connected(contit) as (client, context):
         context.close()
@@ -124,10 +117,8 @@ async def test_a_context_that_is_closed_before_its_first_call_starts_nothing() -
 
 
 @in_each_era
-async def test_an_unknown_prompt_or_resource_is_the_caller_s_mistake_not_a_fault_of_ours(
-    era: str, logged: io.StringIO
-) -> None:
-    """Invalid params (documented: MCP, prompts and resources), and no line for the one who is on call."""
+async def test_an_unknown_prompt_or_resource_is_an_error_of_the_caller(era: str, logged: io.StringIO) -> None:
+    """Invalid params (documented: MCP, prompts and resources), and no error in the log."""
     async with connected(EchoContit(), era=era) as (client, _):
         for ask, name in ((client.get_prompt, "no-such-prompt"), (client.read_resource, "test://no-such-resource")):
             with pytest.raises(MCPError) as refused:
@@ -138,31 +129,25 @@ async def test_an_unknown_prompt_or_resource_is_the_caller_s_mistake_not_a_fault
 
 # --- faults of Contit: each tool returns the right result or one clear error with a next step
 
-Reply = Callable[[], httpx.Response | Exception]
-
 IDS = {"thread_id": "thread_1", "run_id": "run_2"}
-PASSING: dict[str, Reply] = {
-    "429 seconds": lambda: httpx.Response(429, headers={"Retry-After": "1"}),
-    "429 date": lambda: httpx.Response(429, headers={"Retry-After": "Sun, 06 Nov 1994 08:49:37 GMT"}),
-    "500": lambda: httpx.Response(500, json={"detail": "ECHO-MARKER"}),
-    "503": lambda: httpx.Response(503, text="ECHO-MARKER"),
-    "dropped before": lambda: httpx.ConnectError("ECHO-MARKER"),
-    "dropped after": lambda: httpx.ReadError("ECHO-MARKER"),
-    "HTML": lambda: httpx.Response(200, html="<html>ECHO-MARKER</html>"),
-    "empty": lambda: httpx.Response(200),
-    "broken JSON": lambda: httpx.Response(200, text='{"status": "ECHO-MARKER'),
-    "missing fields": lambda: httpx.Response(200, json={"other": "ECHO-MARKER"}),
+PASSING: dict[str, Script] = {
+    "429": Reply(429, headers={"Retry-After": "1"}),
+    "500": Reply(500, {"detail": "ECHO-MARKER"}),
+    "503": Reply(503, "ECHO-MARKER"),
+    "dropped before": httpx.ConnectError("ECHO-MARKER"),
+    "dropped after": httpx.ReadError("ECHO-MARKER"),
+    "HTML": Reply(200, "<html>ECHO-MARKER</html>"),
 }
-LASTING: dict[str, Reply] = {
-    "401": lambda: httpx.Response(401, text="ECHO-MARKER"),
-    "403": lambda: httpx.Response(403, text="ECHO-MARKER"),
-    "redirect": lambda: httpx.Response(302, headers={"Location": "https://elsewhere.example/?q=ECHO-MARKER"}),
+LASTING: dict[str, Script] = {
+    "401": Reply(401, "ECHO-MARKER"),
+    "403": Reply(403, "ECHO-MARKER"),
+    "redirect": Reply(302, headers={"Location": "https://elsewhere.example/?q=ECHO-MARKER"}),
 }
-REPEATED_STARTS = {"429 seconds", "429 date", "503", "dropped before"}
+REPEATED_STARTS = {"429", "503", "dropped before"}
 
 
 def assert_clear(structure: dict[str, object], texts: list[str], logged: io.StringIO) -> None:
-    """One line each for what happened and what to do, and nothing of upstream's or the caller's words."""
+    """Check that there is one line for what happened, one for what to do, and no text of Contit or the caller."""
     for part in (str(structure["error"]), str(structure["next_step"])):
         assert "\n" not in part
         assert part in texts[0]
@@ -170,12 +155,12 @@ def assert_clear(structure: dict[str, object], texts: list[str], logged: io.Stri
 
 
 @pytest.mark.parametrize("name", [*PASSING, *LASTING])
-async def test_a_fault_at_the_start(name: str, logged: io.StringIO) -> None:
-    """Repeated only where nothing can have been accepted; otherwise one error."""
+async def test_a_start_that_met_a_fault_is_repeated_or_is_one_error(name: str, logged: io.StringIO) -> None:
+    """It is repeated only if Contit cannot have accepted it."""
     repeated = name in REPEATED_STARTS
     for tool in ("contit_ask", "contit_start"):
         contit = EchoContit(seconds=1)
-        contit.instead("start", (PASSING | LASTING)[name]())
+        contit.instead("start", (PASSING | LASTING)[name])
         async with connected(contit) as (client, _):
             structure, texts, is_error = await call(client, tool, {"prompt": "PROMPT-MARKER"})
         assert (contit.count("start"), is_error) == (1 + repeated, not repeated)
@@ -185,25 +170,24 @@ async def test_a_fault_at_the_start(name: str, logged: io.StringIO) -> None:
 
 
 @pytest.mark.parametrize("name", PASSING)
-async def test_a_passing_fault_after_the_start_is_not_noticed(name: str, logged: io.StringIO) -> None:
-    """At the status and at the response."""
+async def test_a_passing_fault_after_the_start_costs_no_answer(name: str, logged: io.StringIO) -> None:
     for endpoint in ("status", "response"):
         contit = EchoContit(seconds=1)
-        contit.instead(endpoint, PASSING[name]())
+        contit.instead(endpoint, PASSING[name])
         async with connected(contit) as (client, _):
             structure, _, is_error = await call(client, "contit_ask", {"prompt": "q"})
             assert (structure["response"], is_error) == (answer_to("q"), False)
-            contit.instead(endpoint, PASSING[name]())
+            contit.instead(endpoint, PASSING[name])
             structure, _, _ = await call(client, "contit_response", IDS)
             assert structure["response"] == answer_to("q")
     assert "MARKER" not in logged.getvalue()
 
 
 @pytest.mark.parametrize("name", [*PASSING, *LASTING])
-async def test_a_fault_that_does_not_pass_in_time_keeps_the_handle(name: str, logged: io.StringIO) -> None:
-    """As after the wait, if it may pass; else, and for `contit_status`, as an error with the ids in text and structure."""
+async def test_a_lasting_fault_after_the_start_returns_the_ids(name: str, logged: io.StringIO) -> None:
+    """In a result `in_progress` if the fault may pass; in an error otherwise, and always from `contit_status`."""
     contit = EchoContit(seconds=1)
-    contit.instead("status", *[(PASSING | LASTING)[name]() for _ in range(500)])
+    contit.instead("status", *[(PASSING | LASTING)[name]] * 500)
     async with connected(contit) as (client, _):
         for tool in ("contit_ask", "contit_response", "contit_status"):
             structure, texts, is_error = await call(client, tool, {"prompt": "q"} if tool == "contit_ask" else IDS)
@@ -214,11 +198,9 @@ async def test_a_fault_that_does_not_pass_in_time_keeps_the_handle(name: str, lo
                 assert "run_2" in texts[0]
 
 
-@pytest.mark.parametrize("body", [b'{"response": null}', b"<html>Welcome</html>", b"{}", b'{"response": 12}'])
-async def test_an_answer_that_cannot_be_read_is_an_error_and_comes_once_it_can(body: bytes) -> None:
-    """Not "still running, do not ask again" for ever."""
+async def test_an_unreadable_answer_is_an_error_of_all_calls_until_it_is_readable() -> None:
     contit = EchoContit()
-    contit.instead("response", *[httpx.Response(200, content=body)] * 200)
+    contit.instead("response", *[httpx.Response(200, json={"response": 12})] * 200)
     async with connected(contit) as (client, _):
         structure, texts, _ = await call(client, "contit_ask", {"prompt": "q"})
         assert "cannot be read" in texts[0]

@@ -1,4 +1,4 @@
-"""The extensions of the server: the answer card, which changes no byte for other clients, and the skills."""
+"""Two extensions of the server: the answer card, which changes nothing for other clients, and the skills."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from contit_mcp.server.card import CARD_TOOLS, CARD_URI, session_id_for
 from contit_mcp.server.prompts import jobs
 from tests.echo_contit import EchoContit
-from tests.server.stage import connected, in_each_era, settings, wire
+from tests.server.stage import connected, in_each_era, messages_written, settings
 
 pytestmark = pytest.mark.anyio
 
@@ -39,12 +39,12 @@ NO_CONTIT = httpx.MockTransport(lambda _: httpx.Response(503))
 
 
 async def written(era: str, capabilities: dict[str, Any], *, card: str) -> list[str]:
-    return await wire(era, capabilities, REQUESTS, NO_CONTIT, settings(CONTIT_MCP_CARD=card))
+    return await messages_written(era, capabilities, REQUESTS, NO_CONTIT, settings(CONTIT_MCP_CARD=card))
 
 
 @in_each_era
 async def test_no_byte_changes_for_a_client_that_does_not_declare_cards(era: str) -> None:
-    """It gets what each client gets with the card off, also one that declares cards."""
+    """It gets the same as every client of a server whose card is switched off."""
     off = await written(era, {}, card="off")
     assert '"error"' in off[-1]
     assert CARD_URI not in "".join(off[:-1])
@@ -54,7 +54,7 @@ async def test_no_byte_changes_for_a_client_that_does_not_declare_cards(era: str
 
 @in_each_era
 async def test_a_client_that_declares_cards_gets_the_plain_results_and_the_card(era: str) -> None:
-    """The card is an addition: without its own entries, the results are those of any other client."""
+    """Without the entries of the card, its results are equal to those of other clients."""
     with_card, plain = [
         [json.loads(line)["result"] for line in (await written(era, capabilities, card="on"))[:-1]]
         for capabilities in (DECLARED, {})
@@ -69,7 +69,7 @@ async def test_a_client_that_declares_cards_gets_the_plain_results_and_the_card(
     assert (card["uri"], card["mimeType"]) == (CARD_URI, APP_MIME_TYPE)
     assert set(map(tuple, card["_meta"]["ui"]["csp"].values())) == {()}  # no domain for any purpose
     scopes = [result.pop("cacheScope", None) for result in with_card]
-    assert "public" not in scopes, "another client gets another list, so that no shared cache may keep it"
+    assert "public" not in scopes, "a shared cache must not keep it: other clients get another list"
     for result in plain:
         result.pop("cacheScope", None)
     assert with_card == plain
@@ -88,25 +88,19 @@ async def test_the_sdks_own_client_reads_the_card(era: str) -> None:
     assert not re.search(r"<(?:link|img|iframe|base|form)\b|\b(?:src|href|on\w+)=|url\(|@import", page)
     assert not re.search(r"\b(?:eval|fetch|import|Function|XMLHttpRequest|WebSocket|EventSource|sendBeacon)\(", script)
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|setHTML", script)
-    assert "Permission is hereby granted" in contents.text, "the licence of the lexer travels with it"
+    assert "Permission is hereby granted" in contents.text, "the licence of the lexer is in the file"
 
 
-def initialize(capabilities: Any, method: str = "initialize") -> dict[str, Any]:
-    return {"jsonrpc": "2.0", "id": 1, "method": method, "params": {"capabilities": capabilities}}
-
-
-def test_a_session_id_stands_for_the_declaration_alone() -> None:
-    """Up to 2025-11-25, the HTTP requests after `initialize` bring nothing else of what was declared."""
+def test_only_an_initialize_that_declares_cards_gets_a_session_id() -> None:
+    """Other messages get none, whatever their capabilities contain (tests/http/test_card.py: how the id is used)."""
     odd: list[Any] = [*OTHERS, None, [], "x", {"extensions": []}, {"extensions": {EXTENSION_ID: 1}}]
-    messages = [*map(initialize, odd), initialize(DECLARED, "tools/list"), {}]
-    messages.append({"method": "initialize", "params": ["io.modelcontextprotocol/ui"]})
+    messages: list[dict[str, Any]] = [{"method": "initialize", "params": {"capabilities": each}} for each in odd]
+    messages += [{}, {"method": "initialize", "params": []}]
+    messages += [{"method": "tools/list", "params": {"capabilities": DECLARED}}]
     assert {session_id_for(message) for message in messages} == {None}
-    ids = {str(session_id_for(initialize(DECLARED))) for _ in range(2)}
-    assert len(ids) == 2
-    assert all(each.startswith("card-") for each in ids)
 
 
-# --- skills: what a host needs to list, verify and load them, by the extension's own rules
+# --- skills: how a host lists, verifies and loads them
 
 
 class _Anything(BaseModel):
@@ -143,8 +137,8 @@ async def test_each_job_is_a_skill_that_verifies_and_loads() -> None:
             assert (await ask(client, "skills/get", skill["uri"]))["skill"] == skill
 
 
-async def test_what_is_no_skill_is_refused_and_the_handshake_era_has_none() -> None:
-    """With the code of unknown resources. The extension is of 2026-07-28; its files are readable in both eras."""
+async def test_an_unknown_skill_is_refused_and_the_handshake_era_has_no_skills() -> None:
+    """The extension is of 2026-07-28. Its files are resources of both eras."""
     async with connected(EchoContit(), era="auto") as (client, _):
         for uri in ("", "skill://", "skill://what_changed/SKILL.md", "skill://x/SKILL.md"):
             for attempt in (ask(client, "skills/get", uri), client.read_resource(uri or "skill://")):

@@ -2,7 +2,6 @@
 
 import json
 import re
-import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,18 +14,13 @@ from mcp_types import CallToolResult, TextContent, TextResourceContents
 
 from contit_mcp.assistant.reports import RunReport
 from contit_mcp.runs.record import Phase
-from contit_mcp.server.results import answer_result, handle_result
+from contit_mcp.server.results import answer_result
 from contit_mcp.server.server import INSTRUCTIONS
-from contit_mcp.server.tenancy import Sealer
 from tests.echo_contit import EchoContit, answer_to
 from tests.server.stage import ERAS, WANTS_PROGRESS, call, connected, ids_of, settings
 
 pytestmark = pytest.mark.anyio
 SNAPSHOT = Path(__file__).parent / "tools.snapshot.json"
-
-
-def tokens(text: str) -> int:
-    return len(bpe_openai.get_encoding("o200k_base").encode(text))
 
 
 @pytest.fixture(params=ERAS)
@@ -54,7 +48,10 @@ async def test_the_published_tools_and_instructions_are_as_reviewed(era: str, mo
     async with connected(EchoContit(), era=era, probe=bool(more)) as (client, _):
         tools = [t.model_dump(mode="json", by_alias=True, exclude_none=True) for t in (await client.list_tools()).tools]
         assert client.instructions == INSTRUCTIONS
+        capabilities = client.server_capabilities.model_dump(by_alias=True, exclude_none=True)
         info = client.server_info
+    assert capabilities["tools"] == {"listChanged": False}
+    assert capabilities["resources"] == {"subscribe": False, "listChanged": False}
     assert tools[:4] == json.loads(SNAPSHOT.read_text(encoding="utf-8")), "if it is meant: make snapshot"
     assert [tool["name"] for tool in tools[4:]] == more
     if era == "legacy":
@@ -65,15 +62,12 @@ async def test_the_published_tools_and_instructions_are_as_reviewed(era: str, mo
 
 
 def test_the_reviewed_texts_fit_every_host() -> None:
-    """Tokens by a real tokenizer; hosts cut at 2,048 characters, and Codex shows 247 of the instructions.
-
-    No unions, references or nulls anywhere; the schema has no further properties.
-    """
+    """Hosts cut texts at 2,048 characters, Codex shows 247 of the instructions, and some hosts refuse type unions."""
     assert len(INSTRUCTIONS) < 2_048
     assert "contit_ask" in INSTRUCTIONS[:247]
     tools = json.loads(SNAPSHOT.read_text(encoding="utf-8"))
     shown = [{name: tool[name] for name in ("name", "description", "inputSchema")} for tool in tools]
-    assert tokens(json.dumps(shown)) < 800
+    assert len(bpe_openai.get_encoding("o200k_base").encode(json.dumps(shown))) < 800
     for schema in (tool[name] for tool in tools for name in ("inputSchema", "outputSchema")):
         assert not any(f'"{word}"' in json.dumps(schema) for word in ("anyOf", "oneOf", "allOf", "$ref", "null"))
         assert schema["additionalProperties"] is False
@@ -92,13 +86,14 @@ def test_the_reviewed_texts_fit_every_host() -> None:
 # --- results
 
 
-async def test_each_result_stands_whole_in_text_and_in_structure(client: Client, contit: EchoContit) -> None:
+async def test_each_result_is_complete_in_its_text_and_in_its_structure(client: Client, contit: EchoContit) -> None:
     """Some hosts show their model only one of them; Codex shows the structure of an error as if it were a result."""
     prompt, ids = "Qualità? ✓ 日本", {"thread_id": "thread_1", "run_id": "run_2"}
     written = 'thread_id="thread_1", run_id="run_2"'
     contit.end_words["bad"] = "failed"
     structure, texts, is_error = await call(client, "contit_ask", {"prompt": prompt, "wait_seconds": 1})
-    assert (ids.items() <= structure.items(), structure["status"], is_error) == (True, "in_progress", False)
+    assert structure.items() >= ids.items()
+    assert (structure["status"], is_error) == ("in_progress", False)
     assert structure["next_step"] == "Still running, not failed. Call contit_response with these ids; do not ask again."
     assert texts == [f"Still running, not failed. Call contit_response({written}). Do not ask again."]
     structure, texts, is_error = await call(client, "contit_response", ids)
@@ -114,7 +109,7 @@ async def test_each_result_stands_whole_in_text_and_in_structure(client: Client,
 
 
 async def test_a_busy_thread_names_its_run_and_is_not_called_failed(client: Client, contit: EchoContit) -> None:
-    """The run that is going has not failed."""
+    """Its status is that of the run that goes on."""
     contit.durations["long"] = 1_000
     on = {"thread_id": (await call(client, "contit_ask", {"prompt": "zero"}))[0]["thread_id"]}
     long, _, _ = await call(client, "contit_start", {"prompt": "long", **on})
@@ -123,8 +118,7 @@ async def test_a_busy_thread_names_its_run_and_is_not_called_failed(client: Clie
     assert "busy" in structure["error"]
 
 
-async def test_an_answer_given_again_says_how_old_it_is(client: Client, contit: EchoContit) -> None:
-    """And how to ask anew."""
+async def test_an_answer_that_is_returned_again_says_how_old_it_is(client: Client, contit: EchoContit) -> None:
     contit.seconds = 10
     await call(client, "contit_ask", {"prompt": "q"})
     structure, texts, _ = await call(client, "contit_ask", {"prompt": "q"})
@@ -133,27 +127,12 @@ async def test_an_answer_given_again_says_how_old_it_is(client: Client, contit: 
     assert contit.started("q") == 1
 
 
-async def test_an_empty_answer_is_said_to_be_empty(client: Client, contit: EchoContit) -> None:
+async def test_an_empty_answer_is_marked_as_empty(client: Client, contit: EchoContit) -> None:
     """An empty text block looks like a fault."""
     contit.instead("response", httpx.Response(200, json={"response": ""}))
     structure, texts, is_error = await call(client, "contit_ask", {"prompt": "q"})
     assert (structure["response"], structure["response_total"], is_error) == ("", 0, False)
     assert texts[0] == "(Contit's answer is empty.)"
-
-
-async def test_what_cannot_work_is_refused_without_repeating_it(client: Client, contit: EchoContit) -> None:
-    """Codex shows the structure of an error as if it were a result: wrong ids do not come back."""
-    structure, texts, is_error = await call(client, "contit_status", {"thread_id": "made-up", "run_id": "r"})
-    assert is_error
-    assert not {"thread_id", "run_id"} & structure.keys()
-    assert "made-up" not in texts[0]
-    contit.requests.clear()
-    for arguments, named in ({"promt": "q"}, "pass its value as prompt"), ({"prompt": "x" * 32_001}, "32,001"):
-        structure, texts, is_error = await call(client, "contit_ask", arguments)
-        assert is_error
-        assert named in structure["error"]
-        assert named in texts[0]
-    assert contit.requests == []
 
 
 # --- long answers
@@ -203,22 +182,10 @@ async def test_an_offset_beyond_the_end_says_how_long_the_answer_is(client: Clie
 @pytest.mark.parametrize("phase", [Phase.IN_PROGRESS, Phase.COMPLETED])
 async def test_a_retry_after_a_start_that_was_cut_off_says_that_it_may_run_twice(phase: Phase) -> None:
     """In text and structure: Contit has no idempotency key."""
-    result = answer_result(RunReport(phase, "thread_1", "run_2", response="a", maybe_twice=True), part=100)
+    result = answer_result(RunReport(phase, "thread_1", "run_2", response="a", maybe_twice=True), part_characters=100)
     assert isinstance(result.content[-1], TextContent)
     assert "may have run it twice" in result.content[-1].text
     assert "may have run it twice" in (result.structured_content or {})["next_step"]
-
-
-async def test_in_progress_with_sealed_ids_costs_less_than_130_tokens() -> None:
-    """Contit's ids are GUIDs; a sealed pair of them is about 100 tokens."""
-    sealer = Sealer(["k" * 32])
-    thread_id, run_id = (sealer.seal(kind, "owner", str(uuid.UUID(int=7**40))) for kind in ("thread", "run"))
-    result = handle_result(RunReport(Phase.IN_PROGRESS, thread_id, run_id, elapsed_seconds=45.0))
-    (block,) = result.content
-    assert isinstance(block, TextContent)
-    assert block.text.count(thread_id) == block.text.count(run_id) == 1
-    assert tokens(block.text) < 130
-    assert tokens(json.dumps(result.structured_content, separators=(",", ":"))) < 150
 
 
 # --- waits
@@ -247,7 +214,7 @@ async def test_in_progress_with_sealed_ids_costs_less_than_130_tokens() -> None:
 async def test_the_wait_fits_the_host(
     contit: EchoContit, era: str, host: str, operator: dict[str, str], wished: object, waited: float
 ) -> None:
-    """By the name in clientInfo, or as the operator says for all; a wish is clamped, never refused."""
+    """The host's name in clientInfo or the operator's setting decides; `wait_seconds` is clamped, never refused."""
     contit.seconds = 10_000
     configured = settings(**{f"CONTIT_MCP_{name}_SECONDS": value for name, value in operator.items()})
     async with connected(contit, era=era, host=host, configured=configured) as (client, _):
@@ -267,7 +234,7 @@ async def test_the_wait_fits_the_host(
 async def test_the_probe_lasts_as_long_as_wished_and_at_most_ten_minutes(
     era: str, wished: int, lasts: float, progress: bool, messages: int
 ) -> None:
-    """With progress or without: hosts differ in whether it extends a call. Contit is asked nothing."""
+    """With progress or without it, since some hosts extend a call for progress. No request goes to Contit."""
     contit = EchoContit()
     seen: list[float] = []
 

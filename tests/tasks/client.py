@@ -1,4 +1,4 @@
-"""A client of the extension on the SDK's own client: it polls a task to its end, as the specification says."""
+"""The Tasks extension for the SDK's client: it polls a task to its end, as the specification says."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -68,7 +68,7 @@ async def create_task(client: Client, tool: str, **arguments: Any) -> CreatedTas
 
 @dataclass
 class TasksClient(ClientExtension):
-    """Declares the extension, and remembers what it has seen of tasks."""
+    """Declares the extension, and keeps every answer of `tasks/get`."""
 
     identifier = IDENTIFIER
     seen: list[dict[str, Any]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The extension between the SDK's client and a source that works in this process, and docs/tasks.md as it is printed."""
+"""The Tasks extension of a server whose jobs run in this process, asked by the SDK's client; and docs/tasks.md."""
 
 import json
 import re
@@ -26,7 +26,7 @@ MISSING: dict[str, object] = {"requiredCapabilities": {"extensions": {IDENTIFIER
 
 @asynccontextmanager
 async def connected(*extensions: ClientExtension, mode: str = "2026-07-28") -> AsyncIterator[Client]:
-    """A client of a server whose tools become tasks."""
+    """Yield a client of a server whose tools become tasks."""
     async with anyio.create_task_group() as background:
         async with Client(create_tasks_server(Jobs(background)), mode=mode, extensions=extensions) as client:
             yield client
@@ -34,7 +34,7 @@ async def connected(*extensions: ClientExtension, mode: str = "2026-07-28") -> A
 
 
 async def until(client: Client, created: CreatedTask, status: str) -> dict[str, object]:
-    """Poll until the task has that status."""
+    """Poll until the task has this status, and return the task."""
     with anyio.fail_after(60):
         while (task := await get_task(client, created.task_id))["status"] != status:
             await anyio.sleep(0.1)
@@ -42,7 +42,7 @@ async def until(client: Client, created: CreatedTask, status: str) -> dict[str, 
 
 
 async def test_a_call_of_a_client_that_understands_tasks_ends_in_its_result() -> None:
-    """Polled as the task says, without a hint from the caller (documented: the server decides)."""
+    """The server decides that it becomes a task; the client polls it as often as the task says."""
     tasks = TasksClient()
     async with connected(tasks) as client:
         result = await client.call_tool("slow_compute", {"seconds": 3, "label": "it"})
@@ -51,8 +51,8 @@ async def test_a_call_of_a_client_that_understands_tasks_ends_in_its_result() ->
     assert tasks.seen[-1]["resultType"] == "complete"
 
 
-async def test_input_is_asked_for_answered_in_parts_and_never_asked_twice() -> None:
-    """Documented: what is not outstanding is ignored; the rest stays outstanding."""
+async def test_a_task_asks_for_input_which_can_be_given_in_parts() -> None:
+    """Documented: an answer that is not outstanding is ignored, and the other questions stay outstanding."""
     async with connected(TasksClient()) as client:
         created = await create_task(client, "multi_input")
         asked = await until(client, created, "input_required")
@@ -68,7 +68,7 @@ async def test_input_is_asked_for_answered_in_parts_and_never_asked_twice() -> N
             await update_task(client, created.task_id, None)
 
 
-async def test_an_error_of_the_tool_completes_and_one_of_the_protocol_fails() -> None:
+async def test_an_error_of_the_tool_completes_a_task_and_an_error_of_the_protocol_fails_it() -> None:
     """Documented: Task Execution Errors."""
     async with connected(TasksClient()) as client:
         tool_error = await until(client, await create_task(client, "failing_job"), "completed")
@@ -79,7 +79,7 @@ async def test_an_error_of_the_tool_completes_and_one_of_the_protocol_fails() ->
 
 
 @pytest.mark.parametrize(("mode", "code"), [("2026-07-28", -32021), ("legacy", -32601)])
-async def test_other_clients_get_plain_results_and_an_error_for_all_that_is_of_tasks(mode: str, code: int) -> None:
+async def test_other_clients_get_plain_results_and_errors_for_the_methods_of_tasks(mode: str, code: int) -> None:
     """Documented: a task MUST NOT be returned to them; in the handshake era, the methods do not exist."""
     async with connected(mode=mode) as client:
         result = await client.call_tool("slow_compute", {"seconds": 3, "label": "it"})
@@ -94,25 +94,13 @@ async def test_other_clients_get_plain_results_and_an_error_for_all_that_is_of_t
             assert refused.value.code == code
 
 
-RESULT = CallToolResult(content=[TextContent(type="text", text="done")], structured_content={"n": 1}, is_error=True)
-COMMON: dict[str, Any] = {"task_id": "t", "created_at": 0.0, "updated_at": 1.5, "ttl_seconds": 60.0}
-
-
-def test_a_completed_task_holds_the_whole_result_and_what_creates_one_holds_none() -> None:
-    """An error of the tool is a result too (documented: Task Execution Errors)."""
-    task = Task(**COMMON, status=Status.COMPLETED, result=RESULT, poll_seconds=1.0)
-    dates = {"createdAt": "1970-01-01T00:00:00.000Z", "lastUpdatedAt": "1970-01-01T00:00:01.500Z"}
-    common = {"taskId": "t", "status": "completed", "ttlMs": 60_000, **dates}
-    result = RESULT.model_dump(by_alias=True, exclude_none=True) | {"resultType": "complete"}
-    assert task.detailed("2026-07-28") == {**common, "result": result}
-    assert task.created() == {**common, "resultType": "task"}
-
-
 @pytest.mark.parametrize(("seconds", "milliseconds"), [(0.0, 1), (0.0001, 1), (0.0126, 13), (1e7, 10**10)])
-def test_durations_are_whole_and_positive(seconds: float, milliseconds: int) -> None:
-    """Documented: integer milliseconds; clients would take 0 for "at once"."""
-    task = Task(**COMMON | {"ttl_seconds": seconds}, status=Status.WORKING, poll_seconds=seconds)
-    assert [str(task.created()[name]) for name in ("ttlMs", "pollIntervalMs")] == [str(milliseconds)] * 2
+def test_times_are_iso_dates_and_durations_are_whole_milliseconds_above_zero(seconds: float, milliseconds: int) -> None:
+    """Documented. Clients would take 0 for "at once"."""
+    times: dict[str, Any] = {"created_at": 0.0, "updated_at": 1.5, "ttl_seconds": seconds, "poll_seconds": seconds}
+    sent = Task(task_id="t", status=Status.WORKING, **times).created()
+    assert (sent["createdAt"], sent["lastUpdatedAt"]) == ("1970-01-01T00:00:00.000Z", "1970-01-01T00:00:01.500Z")
+    assert (repr(sent["ttlMs"]), repr(sent["pollIntervalMs"])) == (str(milliseconds), str(milliseconds))
 
 
 # --- docs/tasks.md
@@ -123,7 +111,7 @@ CALL, CREATED, GET = [json.loads(block) for block in re.findall(r"```json\n(.+?)
 
 
 async def test_the_messages_of_the_page_are_those_of_the_server() -> None:
-    """With the same fields, and the same values where they do not depend on the time."""
+    """They have the same fields, and the same values unless these depend on the time."""
     async with stage.connected(EchoContit(seconds=20), era="auto", extensions=[TasksClient()]) as (client, _):
         created = await create_task(client, CALL["params"]["name"], **CALL["params"]["arguments"])
         sent = created.model_dump(by_alias=True, exclude_none=True, exclude={"meta"})

@@ -8,13 +8,13 @@ import { duration, wordsFor } from "./words.js";
 const WAIT_SECONDS = 20;
 const PAUSE_MS = 2_000;
 const LONGEST_PAUSE_MS = 30_000;
-const MOST_FAULTS = 6;
-const MOST_PARTS = 200;
+const MOST_FAULTS = 6; // in a row, before a turn is paused
+const MOST_PARTS = 200; // of one answer, in a download
 const MOST_TURNS = 50;
 const MOST_EARLIER = 5;
 const WORTH_CLIPPING = 1.3; // an answer that is little taller than the clip is shown whole
 const RUNS_URI = "contit://runs";
-const CONTEXT_CHARACTERS = 20_000;
+const CONTEXT_CHARACTERS = 20_000; // that the model is told
 
 const main = document.querySelector("main");
 const turnsBox = main.querySelector(".turns");
@@ -28,7 +28,7 @@ let closed = false;
 const turns = [];
 let hostTurn; // the question whose call this card belongs to
 
-// A turn is one question and what became of it. The newest is the last, unless it is put in front as an earlier one.
+// A turn is one question and its answer. A new turn goes to the end, an `earlier` one to the front.
 function addTurn(prompt, threadId, { earlier = false } = {}) {
   const box = document.getElementById("turn").content.cloneNode(true).firstElementChild;
   const turn = {
@@ -139,7 +139,7 @@ function end(turn, state, reason = "") {
   announce(`${stateText(turn)}. ${reason}`);
 }
 
-/** Wait for a run through the host until it ends. Faults on the way are repeated with growing pauses, then reported. */
+/** Wait for a run through the host until it ends. After a fault try again, with growing pauses, up to MOST_FAULTS. */
 async function poll(turn) {
   if (!capabilities.serverTools || !turn.threadId || !turn.runId) return end(turn, "stopped", words.laterText);
   turn.polling = true;
@@ -162,7 +162,7 @@ async function poll(turn) {
   turn.polling = false;
 }
 
-/** Ask `turn`'s question, which the host passes to the server. The server gives a repeated question its running run. */
+/** Ask `turn`'s question, which the host passes to the server. A repeated question gets the run in flight. */
 async function ask(turn, threadId) {
   const args = { prompt: turn.prompt, wait_seconds: WAIT_SECONDS };
   if (threadId) args.thread_id = threadId;
@@ -358,7 +358,7 @@ function show(turn) {
 function writeText(element, text) {
   element.hidden = !text;
   element.textContent = visible(text);
-  element.removeAttribute("dir"); // Chromium looks for the direction of a text when `dir` is set
+  element.removeAttribute("dir"); // Chromium finds the direction of a text only when `dir` is set
   element.dir = "auto";
 }
 

@@ -16,7 +16,7 @@ export function notify(method, params = {}) {
   post({ method, params });
 }
 
-/** Send a request to the host; return its result, or throw what the host reported. Ends after two minutes. */
+/** Send a request to the host; return its result; throw what the host reported, or a timeout after two minutes. */
 export function request(method, params) {
   const id = ++lastId;
   return new Promise((resolve, reject) => {

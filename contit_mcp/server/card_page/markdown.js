@@ -11,7 +11,7 @@ const DEEPEST = 40;
 const LONGEST_ADDRESS = 2_048;
 const LONGEST_PATH = 40;
 
-// C0 and C1 controls but tab and newline, bidi controls, invisible operators, tags.
+// C0 and C1 controls except tab and newline, bidi controls, invisible operators, tags.
 const HIDDEN =
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu;
 
@@ -51,7 +51,7 @@ export function renderMarkdown(markdown, words, openLink) {
   }
 }
 
-// The lexer looks for the end of each emphasis up to the end of its paragraph: one second at the limit.
+// For each mark of emphasis the lexer searches the rest of its paragraph; a text at the limit takes a second.
 function emphasisWork(text) {
   const marks = (paragraph) => paragraph.match(/[*_~]/g)?.length ?? 0;
   return text.split(/\n\s*\n|\n {0,3}(?=[-*+] )/).reduce((work, part) => work + part.length * marks(part), 0);

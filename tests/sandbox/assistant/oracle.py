@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date
 from importlib.resources import files
 from typing import Any
@@ -19,45 +18,25 @@ _NUMBER = re.compile(
 )
 
 
-@dataclass(frozen=True)
 class Truth:
     """One item as its file has it."""
 
-    draft: bool
-    author: str
-    tags: frozenset[str]
-    category: str | None
-    price: float | None
-    date: str  # of the publication in ISO form, for a draft of the last change
-    titles: dict[str, str]
-    text: str  # in all languages, in lower case
-
-    article: bool
-    product: bool
-    page: bool
-
-
-def _truth(raw: dict[str, Any]) -> Truth:
-    fields = raw["fields"]
-    titles = fields.get("title") or fields["name"]
-    bodies = fields.get("body") or fields["description"]
-    return Truth(
-        article=raw["contentType"] == "Article",
-        product=raw["contentType"] == "Product",
-        page=raw["contentType"] == "Page",
-        draft=raw["state"] == "Draft",
-        author=raw["author"].split()[0],
-        tags=frozenset(raw["tags"]),
-        category=fields.get("category"),
-        price=fields.get("price"),
-        date=fields["publishDate"] or raw["updatedAt"],
-        titles=titles,
-        text=" ".join([*titles.values(), *bodies.values()]).lower(),
-    )
+    def __init__(self, raw: dict[str, Any]) -> None:
+        fields = raw["fields"]
+        self.article, self.product, self.page = (raw["contentType"] == kind for kind in ("Article", "Product", "Page"))
+        self.draft = raw["state"] == "Draft"
+        self.author = raw["author"].split()[0]
+        self.tags = set(raw["tags"])
+        self.category = fields.get("category")
+        self.price = fields.get("price")
+        self.date = fields["publishDate"] or raw["updatedAt"]  # ISO; of a draft the last change
+        self.titles: dict[str, str] = fields.get("title") or fields["name"]
+        bodies: dict[str, str] = fields.get("body") or fields["description"]
+        self.text = " ".join([*self.titles.values(), *bodies.values()]).lower()  # in all languages
 
 
 TRUTHS = [
-    _truth(raw)
+    Truth(raw)
     for name in ("articles", "products", "pages")
     for raw in json.loads((files("contit_mcp.sandbox") / "data" / f"{name}.json").read_text("utf-8"))
 ]
@@ -66,6 +45,7 @@ Holds = Callable[[Truth], bool]
 
 
 def converse(*prompts: str) -> str:
+    """Return the answer to the last of these prompts of one conversation."""
     turn: Turn | None = None
     for prompt in prompts:
         turn = ASSISTANT.reply(prompt, turn)
@@ -78,6 +58,7 @@ def understood(answer: str) -> bool:
 
 
 def listed(answer: str) -> list[str]:
+    """Return the titles of the items that an answer lists."""
     return _ENTRY.findall(answer)
 
 

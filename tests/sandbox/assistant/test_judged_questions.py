@@ -1,8 +1,8 @@
 """Questions written from the data alone, by people who did not know the code: no answer is false, and most are right.
 
-All ask about the sample content but `workspace.json`, which asks about the made-up content in `workspace/`; `fresh-1.json`
-and `fresh-2.json` are casual, with typing errors and follow-ups. A turn is right if each matcher of `must` matches and
-none of `must_not`. A matcher is a text, a regular expression (`re`), or `any` of several; "REFUSE" accepts a refusal.
+`workspace.json` asks about the content in `workspace/`, the other files about the sample content. A turn is right if
+each matcher of `must` matches and none of `must_not`. A matcher is a text, a regular expression (`re`), or `any` of
+several; "REFUSE" accepts a refusal.
 """
 
 import json
@@ -39,10 +39,10 @@ def _normal(text: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("file", "right"),
+    ("file", "least_right"),
     [("kept-1.json", 60), ("kept-2.json", 58), ("fresh-1.json", 75), ("fresh-2.json", 81), ("workspace.json", 25)],
 )
-def test_questions_are_answered_right_or_refused(file: str, right: int) -> None:
+def test_questions_are_answered_right_or_refused(file: str, least_right: int) -> None:
     assistant = ASSISTANT
     if file == "workspace.json":
         assistant = Assistant(load_workspace(QUESTIONS / "workspace"), TODAY)
@@ -55,4 +55,4 @@ def test_questions_are_answered_right_or_refused(file: str, right: int) -> None:
                 verdict = _verdict(turn, before.answer)
                 assert verdict != "false", (turn["prompt"], before.answer)
                 verdicts[verdict] += 1
-    assert verdicts["right"] >= right, verdicts
+    assert verdicts["right"] >= least_right, verdicts

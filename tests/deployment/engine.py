@@ -114,7 +114,6 @@ def running(name: str) -> dict[str, Any]:
 
 
 def until_logged(name: str, event: str) -> None:
-    """Wait until a container has logged an event."""
     began = time.monotonic()
     while event not in (log := (HERE / f"{name}.log").read_text(encoding="utf-8")):
         assert time.monotonic() - began < PATIENCE_SECONDS, log

@@ -1,4 +1,4 @@
-"""The store on a real Redis server: its keys, unreadable records, and a server that was demoted."""
+"""The store on a real Redis server: its keys, unreadable records, and a server that is demoted or stopped."""
 
 import io
 
@@ -45,7 +45,7 @@ async def test_ids_can_contain_what_separates_the_parts_of_a_key(store: RunStore
     assert await store.find("owner", 'a":"b', "c") == other
 
 
-async def test_after_a_readonly_answer_new_connections_are_used(own_redis: RedisServer) -> None:
+async def test_a_demoted_server_is_left_and_one_that_comes_back_is_used_again(own_redis: RedisServer) -> None:
     """A demoted server keeps its connections; new ones to the same address can lead to the new primary."""
     store = RedisRunStore(own_redis.url)
     async with redis.asyncio.Redis.from_url(own_redis.url) as operator:
@@ -62,6 +62,11 @@ async def test_after_a_readonly_answer_new_connections_are_used(own_redis: Redis
         assert isinstance(await claim(store, opening("z")), Granted)
         assert before
         assert before.isdisjoint(await connections())
+    own_redis.stop()
+    with pytest.raises(StoreError, match="cannot be used"):
+        await claim(store, opening("y"))
+    own_redis.start()
+    assert isinstance(await claim(store, opening("y")), Granted)
     await store.aclose()
 
 

@@ -48,7 +48,6 @@ def write(file: Path, data: bytes) -> None:
 
 
 def content_of(file: Path) -> tuple[bytes, list[Path]]:
-    """Return the content of a file, and all files of its folder."""
     return file.read_bytes(), list(file.parent.iterdir())
 
 

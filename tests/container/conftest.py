@@ -16,19 +16,18 @@ from tests.rules.tree import ROOT, kept_files
 
 TAG = "localhost/contit-mcp:test"
 CANARY = "THIS-MUST-NOT-BE-IN-ANY-LAYER"
-SUITE = "trixie"
-"""The Debian release whose Python the image is pinned for."""
+SUITE = "trixie"  # the Debian release with the Python that the image is pinned for
 BASE_TAG = "localhost/contit-mcp-base:test"
 
 
 @dataclass(frozen=True)
 class Build:
-    """What the image was built of."""
+    """The built image, and what it was built from."""
 
     image: str
     base: str
-    context: Path  # what is committed, and what must stay outside
-    options: list[str]  # what pip needs on this machine, as secrets
+    context: Path  # a clone, with a secret and leftovers that must not get into the image
+    options: list[str]  # pip's settings on this machine, as build secrets
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +37,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 
 @pytest.fixture(scope="session")
 def build(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Build]:
-    """The image, built as anyone would from a clean clone in which secrets lie about."""
+    """Build the image in a clone that also has a secret and a leftover file."""
     context = tmp_path_factory.mktemp("clone")
     for path in kept_files():
         copy = context / path.relative_to(ROOT)
@@ -55,7 +54,7 @@ def build(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def _what_pip_needs(folder: Path) -> list[str]:
-    """Its index and certificate authorities, if this machine has its own; the canary must not leave the build."""
+    """Return this machine's index and certificate authorities as build secrets, with the canary in one of them."""
     asked = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
     index = subprocess.run(asked, capture_output=True, text=True, check=False)
     address = os.environ.get("PIP_INDEX_URL") or index.stdout.strip()
@@ -68,7 +67,7 @@ def _what_pip_needs(folder: Path) -> list[str]:
 
 
 def base_image(engine: Engine) -> str:
-    """Return the name of the base; `BASE_IMAGE` in the environment decides, where it is set."""
+    """Return the name of the base image: that of `BASE_IMAGE`, or of the Dockerfile, or one made of Debian packages."""
     (named,) = re.findall(r"^ARG BASE_IMAGE=(\S+)$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
     wanted = os.environ.get("BASE_IMAGE", named)
     for name, verb in ((wanted, "inspect"), (wanted, "pull"), (BASE_TAG, "inspect")):
@@ -80,10 +79,7 @@ def base_image(engine: Engine) -> str:
 
 
 def _of_debian_packages(engine: Engine) -> str:
-    """Make an image as `python:…-slim` is: Python under /usr/local/bin, certificates, no documentation.
-
-    The mirrors are those that this machine's own packages come from.
-    """
+    """Make an image like `python:…-slim` from this machine's mirrors: Python in /usr/local/bin, no documentation."""
     targets = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
     mirrors = dict.fromkeys(subprocess.run(targets, capture_output=True, text=True, check=True).stdout.split())
     archive = engine.folder / "base.tar"

@@ -1,4 +1,4 @@
-"""Docker or Podman, whichever is here: builds images and runs containers, without a bridge or a port of this machine."""
+"""The container engine of this machine, Docker or Podman. Containers use the host's network or none."""
 
 import json
 import os
@@ -23,7 +23,7 @@ events_logger = "file"
 lock_type = "file"
 runtime = "runc"
 """
-"""For Podman where no systemd runs, as inside most CI machines."""
+"""Settings of Podman where no systemd runs, as inside most CI machines."""
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Engine:
         return done
 
     def build(self, context: Path, tag: str, base: str, *options: str) -> Done:
-        """Build an image; the caller looks at the exit code."""
+        """Build an image; the caller checks the exit code."""
         podman = ("--format", "docker") if Path(self.command).name == "podman" else ()  # its own has no health checks
         named = ("-t", tag, "-f", context / "Dockerfile", "--build-arg", f"BASE_IMAGE={base}")
         return self.run("build", "--network", "host", *podman, *named, *options, context, check=False, seconds=600)
@@ -56,7 +56,7 @@ class Engine:
 
     @contextmanager
     def container(self, image: str, *options: str | Path) -> Iterator[str]:
-        """A container that runs, by its name; it is removed at the end."""
+        """Run a container; yield its name, and remove it at the end."""
         name = self.run("run", "-d", *options, image).stdout.strip()
         try:
             yield name

@@ -1,1 +1,1 @@
-"""What is shipped to deploy with: files that others' programs read, and a guide that is followed."""
+"""What is shipped for deployment: manifests, alerts, a dashboard, and a guide that a test follows."""

@@ -1,4 +1,4 @@
-"""What is shipped to deploy with, as its readers see it. It imports little: `engine` starts often."""
+"""The shipped manifests, Dockerfile and guide, parsed. It imports little, because `engine` starts often."""
 
 import re
 from functools import cache
@@ -16,8 +16,7 @@ GUIDE = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
 USER_ID = int(re.findall(r"^USER (\d+):", DOCKERFILE, re.MULTILINE)[0])
 PORT = int(re.findall(r"^EXPOSE (\d+)$", DOCKERFILE, re.MULTILINE)[0])
 STATE = re.findall(r"^VOLUME (\S+)$", DOCKERFILE, re.MULTILINE)[0]
-DRAIN_SECONDS = 5
-"""The longest drain (docs/architecture.md)."""
+DRAIN_SECONDS = 5  # at most (docs/architecture.md)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What Kubernetes and compose take: it fits the image and fits together, and nginx is before the replicas."""
+"""The manifests of Kubernetes and compose: they are valid, fit the image, and fit together."""
 
 import json
 import re
@@ -14,7 +14,6 @@ from compose_spec import PyCompose
 
 from contit_mcp import __version__
 from contit_mcp.config.settings import Settings
-from contit_mcp.http.app import KNOWN_PATHS
 from tests.deployment.manifests import (
     COMPOSE,
     DRAIN_SECONDS,
@@ -30,9 +29,7 @@ from tests.deployment.manifests import (
 from tests.rules.tree import ROOT
 
 OLDEST, NEWEST = "1.29", kubernetes_validate.latest_version()
-NOT_BUILT_IN = {"PodMonitor", "HTTPRoute"}
-"""Defined by the Prometheus operator and by the Gateway API."""
-
+NOT_BUILT_IN = {"PodMonitor", "HTTPRoute"}  # defined by the Prometheus operator and by the Gateway API
 WORKLOADS = {"Deployment", "StatefulSet"}
 PUBLIC_PATHS = {"/mcp", "/.well-known/oauth-protected-resource"}
 LONGEST_WAIT = float(Settings.model_fields["max_wait_seconds"].default)
@@ -54,15 +51,15 @@ def settings() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
-def test_every_manifest_is_one_that_kubernetes_takes(version: str) -> None:
-    """Strictly, by the published schemas: an unknown field is an error."""
+def test_every_manifest_is_valid_by_the_published_schemas(version: str) -> None:
+    """Strictly: an unknown field is an error."""
     for found in kubernetes_objects():
         if found["kind"] not in NOT_BUILT_IN:
             kubernetes_validate.validate(found, version, strict=True)
 
 
-def test_what_is_applied_names_every_file_or_offers_it_and_an_image_by_digest() -> None:
-    """A digest is what nobody can move; the tag in the guide is the version."""
+def test_the_kustomization_names_or_offers_every_file_and_names_the_image_by_digest() -> None:
+    """A tag can be moved, a digest cannot. The guide tags the image with the version."""
     offered = re.findall(r"^  # - (\S+)", KUSTOMIZATION, re.MULTILINE)
     named = sorted([*APPLIED["resources"], *offered, "kustomization.yaml"])
     assert named == sorted(path.name for path in KUBERNETES.glob("*.yaml"))
@@ -72,8 +69,7 @@ def test_what_is_applied_names_every_file_or_offers_it_and_an_image_by_digest() 
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="needs kubectl, which brings kustomize")
-def test_kustomize_makes_what_is_applied(tmp_path: Path) -> None:
-    """Everything is in one namespace, the image is the operator's by digest, and a changed secret starts new pods."""
+def test_kustomize_puts_all_into_one_namespace_and_a_changed_secret_starts_new_pods(tmp_path: Path) -> None:
     folder = tmp_path / "kubernetes"
     shutil.copytree(KUBERNETES, folder, ignore=shutil.ignore_patterns("secrets"))
     (folder / "secrets").mkdir()
@@ -87,16 +83,12 @@ def test_kustomize_makes_what_is_applied(tmp_path: Path) -> None:
     assert mounted == {each["metadata"]["name"] for each in made if each["kind"] == "Secret"}
     assert {name.rpartition("-")[0] for name in mounted} == SECRETS.keys(), "a name without a hash of its content"
     assert {each["metadata"].get("namespace") for each in made if each["kind"] != "Namespace"} == {"contit-mcp"}
-    images = {container_of(each)["image"] for each in workloads}
-    assert re.fullmatch(
-        r"redis:7.4-alpine registry\.example\.com/contit-mcp@sha256:[0-9a-f]{64}", " ".join(sorted(images))
-    )
-    for each in made:
-        kubernetes_validate.validate(each, NEWEST, strict=True)
+    redis, ours = sorted(container_of(each)["image"] for each in workloads)
+    assert redis == "redis:7.4-alpine"
+    assert re.fullmatch(r"registry\.example\.com/contit-mcp@sha256:[0-9a-f]{64}", ours)
 
 
-def test_the_settings_exist_and_every_secret_is_a_file_that_is_mounted() -> None:
-    """And the guide makes each of those files."""
+def test_every_setting_exists_and_every_secret_is_read_from_a_mounted_file() -> None:
     assert set(settings()) <= SETTINGS
     secret = {"CONTIT_API_KEY", "CONTIT_MCP_TOKENS", "CONTIT_MCP_SEAL_KEY", "CONTIT_MCP_STORE"}
     assert {name for name in settings() if name.removesuffix("_FILE") in secret} == {f"{name}_FILE" for name in secret}
@@ -112,8 +104,8 @@ def test_the_settings_exist_and_every_secret_is_a_file_that_is_mounted() -> None
 
 
 @pytest.mark.parametrize("name", ["contit-mcp", "contit-mcp-redis"])
-def test_pods_may_do_nothing_that_they_need_not(name: str) -> None:
-    """As the pod security standard `restricted` has it, and more: a read-only root, no token of Kubernetes."""
+def test_a_pod_has_no_privilege_that_it_does_not_need(name: str) -> None:
+    """It meets the pod security standard `restricted`, and has a read-only root and no token of Kubernetes."""
     spec = pods()[name]["spec"]
     assert spec["automountServiceAccountToken"] is False
     assert spec["securityContext"]["runAsNonRoot"] is True
@@ -127,17 +119,15 @@ def test_pods_may_do_nothing_that_they_need_not(name: str) -> None:
 
 
 def test_the_pod_fits_the_image_and_has_time_to_end() -> None:
-    """The port closes at once after SIGTERM, so endpoints must be gone before it; then it drains (tests/http/test_drain)."""
+    """SIGTERM closes the port at once, so the pod must leave the endpoints first; then the server drains."""
     template, container = pods()["contit-mcp"], container_of(kubernetes_object("Deployment"))
     spec = template["spec"]
     assert {spec["securityContext"][name] for name in ("runAsUser", "runAsGroup")} == {USER_ID}
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert ports == {"http": PORT, "metrics": int(settings()["CONTIT_MCP_METRICS_PORT"])}
     probes = {name: container[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}
-    assert {probe["path"] for probe in probes.values()} <= set(KNOWN_PATHS)
-    assert {probe["port"] for probe in probes.values()} == {"http"}
-    assert probes["liveness"]["path"] == "/healthz", "an unready replica must not be killed"
-    assert probes["readiness"]["path"] == "/readyz"
+    alive, ready = {"path": "/healthz", "port": "http"}, {"path": "/readyz", "port": "http"}
+    assert probes == {"startup": alive, "liveness": alive, "readiness": ready}, "an unready replica must not be killed"
     assert "annotations" not in template["metadata"], "scraped twice"
     program, seconds = container["lifecycle"]["preStop"]["exec"]["command"]
     assert program == "sleep"
@@ -145,7 +135,7 @@ def test_the_pod_fits_the_image_and_has_time_to_end() -> None:
     assert spec["terminationGracePeriodSeconds"] > int(seconds) + DRAIN_SECONDS
 
 
-def test_everything_points_at_pods_that_there_are() -> None:
+def test_every_selector_port_and_target_exists() -> None:
     labels = {name: template["metadata"]["labels"] for name, template in pods().items()}
     deployments = {each["metadata"]["name"]: each for each in kubernetes_objects() if each["kind"] in WORKLOADS}
     for each in kubernetes_objects():
@@ -191,8 +181,8 @@ def addresses() -> dict[str, str]:
     return {name: each["inside"]["ipv4_address"] for name, each in networks.items() if isinstance(each, dict)}
 
 
-def test_it_is_a_compose_file_whose_fixed_addresses_are_none_that_others_can_get() -> None:
-    """Docker would give them to whichever container comes first."""
+def test_the_compose_file_is_valid_and_its_fixed_addresses_are_reserved() -> None:
+    """They are outside the range from which Docker gives addresses to other containers."""
     found = compose()
     assert len(PyCompose.from_json(json.dumps(found))) == len(found["services"])
     ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
@@ -205,7 +195,7 @@ def test_it_is_a_compose_file_whose_fixed_addresses_are_none_that_others_can_get
 
 
 @pytest.mark.parametrize("name", [*REPLICAS, "nginx", "redis"])
-def test_a_container_may_do_only_what_it_needs_and_a_replica_is_the_image_as_it_is(name: str) -> None:
+def test_a_container_has_no_privilege_that_it_does_not_need_and_a_replica_fits_the_image(name: str) -> None:
     service = compose()["services"][name]
     assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
     assert service["security_opt"] == ["no-new-privileges:true"]
@@ -222,7 +212,7 @@ def test_a_container_may_do_only_what_it_needs_and_a_replica_is_the_image_as_it_
 
 
 def test_nginx_has_the_shipped_example_with_these_replicas_in_it(tmp_path: Path) -> None:
-    """The container's own command makes it; nginx, where it is installed, takes it."""
+    """The command of the container writes it; tests/replicas runs the example in a real nginx."""
     service = compose()["services"]["nginx"]
     *shell, command = service["command"]
     assert shell == ["sh", "-c"]
@@ -238,10 +228,3 @@ def test_nginx_has_the_shipped_example_with_these_replicas_in_it(tmp_path: Path)
     assert servers == [f"{addresses()[name]}:{PORT}" for name in REPLICAS]
     (published,) = service["ports"]
     assert re.search(rf"^\s*listen {published.rpartition(':')[2]};", text, re.MULTILINE)
-    if nginx := shutil.which("nginx", path="/usr/sbin:/usr/bin:/sbin:/bin"):
-        whole = tmp_path / "nginx.conf"
-        made.write_text(text.replace("/var/log/nginx", str(tmp_path)), encoding="utf-8")
-        whole.write_text(f"pid {tmp_path}/pid; events {{}} http {{ include {made}; }}", encoding="utf-8")
-        check = [nginx, "-t", "-e", "stderr", "-c", str(whole)]
-        ended = subprocess.run(check, capture_output=True, text=True, check=False)
-        assert ended.returncode == 0, ended.stderr

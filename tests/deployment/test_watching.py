@@ -1,4 +1,4 @@
-"""Alerts and dashboard: they ask for what the server exports, each alert rings for its trouble and says what to do."""
+"""Alerts and dashboard: they query what the server exports; each alert rings for its own trouble and has a runbook."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from contit_mcp.http.app import KNOWN_PATHS
 from contit_mcp.telemetry.metrics import RUN_ENDS
 from tests.children import INITIALIZE, QUESTION, TOKEN_MODE, TOKENS, Served, contit
 from tests.deployment.manifests import GUIDE
-from tests.rules.tree import PACKAGE, ROOT, told
+from tests.rules.tree import PACKAGE, ROOT
 
 OUTCOMES = {name for name in vars(errors) if name.endswith("Error")} | {UnexpectedError.__name__}
 OUTCOMES |= {"completed", "in_progress", "failed", "cancelled"}
@@ -27,16 +27,14 @@ ALERTS = ROOT / "configs" / "prometheus" / "alerts.yaml"
 GROUPS = yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["groups"]
 RULES: list[dict[str, Any]] = [rule for group in GROUPS for rule in group["rules"]]
 NAMES = {rule["alert"] for rule in RULES}
-TARGET = {"job", "instance"}
-"""Labels that Prometheus adds to what it scrapes."""
+TARGET = {"job", "instance"}  # labels that Prometheus adds to what it scrapes
 
 T = TypeVar("T")
-Exported = dict[str, set[str]]
-"""Labels by the name of their metric."""
+Exported = dict[str, set[str]]  # the labels of each metric
 
 
 def expressions() -> dict[str, str]:
-    """Every expression by where it stands, with what Grafana fills in filled in."""
+    """Return every expression of alerts and dashboard by its place, with Grafana's variables replaced."""
     found = {rule["alert"]: rule["expr"] for rule in RULES}
     board = json.loads((ROOT / "configs" / "grafana" / "contit-mcp.json").read_text(encoding="utf-8"))
     for panel in board["panels"]:
@@ -51,20 +49,20 @@ def expressions() -> dict[str, str]:
 
 
 def nodes(expression: str, kind: type[T]) -> list[T]:
-    """Every part of an expression of a kind."""
+    """Return every node of this kind in the syntax tree of an expression."""
     found: list[promql.Expr] = []
     promql.walk(promql.parse(expression), found.append)
     return [node for node in found if isinstance(node, kind)]
 
 
 def selectors(expression: str) -> list[promql.VectorSelector]:
-    """Every place where an expression names a metric."""
+    """Return every node that names a metric."""
     ranges = [node.vector_selector for node in nodes(expression, promql.MatrixSelector)]
     return [*nodes(expression, promql.VectorSelector), *ranges]
 
 
 def labels_in(expression: str, exported: Exported) -> tuple[set[str], set[str]]:
-    """The labels that an expression names, and those that are left in its result."""
+    """Return the labels by which an expression aggregates, and those that its result has."""
     named: set[str] = set()
     left = TARGET.union(*(exported[selector.name or ""] for selector in selectors(expression)))
     for node in nodes(expression, promql.AggregateExpr):
@@ -77,7 +75,7 @@ def labels_in(expression: str, exported: Exported) -> tuple[set[str], set[str]]:
 
 @pytest.fixture(scope="module")
 def exported() -> Exported:
-    """What a server exports that has had calls, a refused one among them."""
+    """Return the metrics of a running server after a call and a refused request."""
     with contit() as upstream:
         settings = {"CONTIT_BASE_URL": upstream.url, "CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "sqlite"}
         with Served(TOKEN_MODE | settings) as server:
@@ -92,28 +90,24 @@ def exported() -> Exported:
     return dict(found)
 
 
-def test_every_expression_asks_for_what_the_running_server_exports(exported: Exported) -> None:
-    """Each metric and each label, also in an alert's texts; everything that is exported is asked for somewhere."""
-    wrong, asked_for = [], set()
+def test_every_expression_queries_what_the_running_server_exports(exported: Exported) -> None:
+    """Each metric and each label, also in an alert's texts; every exported metric is queried somewhere."""
+    queried = set()
     for place, text in expressions().items():
         names = {selector.name or "" for selector in selectors(text)}
-        asked_for |= names
-        wrong += [f"{place}: {name} is not exported" for name in names - exported.keys()]
-        if names <= exported.keys():
-            labels = TARGET.union(*(exported[name] for name in names))
-            matched = {matcher.name for selector in selectors(text) for matcher in selector.matchers.matchers}
-            wrong += [f"{place}: {name} is no label" for name in (matched | labels_in(text, exported)[0]) - labels]
+        assert names <= exported.keys(), place
+        queried |= names
+        matched = {matcher.name for selector in selectors(text) for matcher in selector.matchers.matchers}
+        assert matched | labels_in(text, exported)[0] <= TARGET.union(*(exported[name] for name in names)), place
     for rule in RULES:  # `$labels.instance` of a sum over all instances is empty
         shown = set(re.findall(r"\$labels\.(\w+)", " ".join(rule["annotations"].values())))
-        wrong += [f"{rule['alert']} has no {label}" for label in shown - labels_in(rule["expr"], exported)[1]]
-    assert not wrong, told(wrong, "Ask for what /metrics shows, and keep the labels that a text names.")
-    ours = {name for name in exported if name.startswith("contit_")}
-    forgotten = {name for name in ours - asked_for if not name.endswith(("_created", "_sum", "_count"))}
-    assert not forgotten, told(sorted(forgotten), "Show it on the dashboard, or export it no longer.")
+        assert shown <= labels_in(rule["expr"], exported)[1], rule["alert"]
+    unused = {name for name in exported.keys() - queried if name.startswith("contit_")}
+    assert not {name for name in unused if not name.endswith(("_created", "_sum", "_count"))}
 
 
-def test_every_value_that_is_asked_for_can_occur() -> None:
-    """Outcomes are classes of errors, reasons are words of a refusal in the code."""
+def test_every_label_value_that_is_queried_can_occur() -> None:
+    """Outcomes are classes of errors, and reasons are words of the code that refuses requests."""
     source = "".join(path.read_text(encoding="utf-8") for path in (PACKAGE / "http").glob("*.py"))
     tools = set(re.findall(r"\bcontit_\w+", (PACKAGE / "server" / "tools.py").read_text(encoding="utf-8")))
     can_be = {
@@ -124,40 +118,26 @@ def test_every_value_that_is_asked_for_can_occur() -> None:
         "status": lambda word: bool(re.fullmatch(r"[1-5]\d\d|none", word)),
         "end": lambda word: word in RUN_ENDS,
     }
-    wrong = [
-        f"{place}: {matcher.name}={word}"
-        for place, text in expressions().items()
-        for selector in selectors(text)
-        for matcher in selector.matchers.matchers
-        if matcher.name in can_be
-        for word in matcher.value.split("|")
-        if re.fullmatch(r"[\w/]+", word) and not can_be[matcher.name](word)
-    ]
-    assert not wrong, told(wrong, "No metric ever has this value.")
+    for place, text in expressions().items():
+        for matcher in (each for selector in selectors(text) for each in selector.matchers.matchers):
+            for word in matcher.value.split("|") if matcher.name in can_be else ():
+                if re.fullmatch(r"[\w/]+", word):
+                    assert can_be[matcher.name](word), (place, matcher.name, word)
 
 
-def test_every_alert_is_tried_below_and_leads_to_what_to_do() -> None:
-    """Its severity, its texts, and a runbook: a section of the guide with something under it."""
+def test_every_alert_is_tried_below_and_has_a_runbook() -> None:
+    """The runbook is the section of its name in docs/deployment.md."""
     assert TROUBLE.keys() | {"ContitMcpDown", "ContitMcpNotReady"} == NAMES
-    sections = {
-        re.sub(r"[^\w -]", "", title).strip().lower().replace(" ", "-"): body.strip()
-        for title, body in re.findall(r"^#+ (.+)\n((?:(?!#).*\n?)*)", GUIDE, flags=re.MULTILINE)
-    }
-    wrong = [
-        rule["alert"]
-        for rule in RULES
-        if rule["annotations"].keys() != {"summary", "description", "runbook_url"}
-        or rule["annotations"]["runbook_url"] != f"docs/deployment.md#{rule['alert'].lower()}"
-        or rule["labels"]["severity"] not in {"critical", "warning"}
-        or len(sections.get(rule["alert"].lower(), "")) < 80
-    ]
-    assert not wrong, told(wrong, "Give it a section of its name in docs/deployment.md, and name that as runbook_url.")
-    named = {name.lower() for name in NAMES}
-    gone = [title for title in sections if title.startswith("contitmcp") and title not in named]
-    assert not gone, told(gone, "Take the section out; there is no such alert.")
+    runbooks = dict(re.findall(r"^### (ContitMcp\w+)\n((?:(?!#).*\n?)*)", GUIDE, flags=re.MULTILINE))
+    assert runbooks.keys() == NAMES
+    assert not [name for name, text in runbooks.items() if len(text.strip()) < 80]
+    for rule in RULES:
+        assert rule["annotations"].keys() == {"summary", "description", "runbook_url"}
+        assert rule["annotations"]["runbook_url"] == f"docs/deployment.md#{rule['alert'].lower()}"
+        assert rule["labels"]["severity"] in {"critical", "warning"}
 
 
-# --- what rings
+# --- which alert rings
 
 SCRAPED = 'job="contit-mcp",instance="10.0.0.7:9090"'
 
@@ -194,7 +174,7 @@ QUIET = {
     'contit_mcp_upstream_requests_total status="200"': "0+600x60",
     'contit_mcp_http_requests_total path="/mcp",status="200"': "0+100x60",
 }
-"""An hour of one replica, in steps of a minute: `first+step x times`. Callers' own mistakes are part of it."""
+"""A quiet hour of one replica, with callers' mistakes: values by series, in minutes (`first+step x times`)."""
 
 TROUBLE = {
     "ContitMcpRestarting": ("process_start_time_seconds", "100x40 200x3 300x3 400x14"),
@@ -222,10 +202,11 @@ TROUBLE = {
     "ContitMcpCallersThrottled": ('contit_mcp_rejected_requests_total reason="too_many_calls"', "0+90x60"),
     "ContitMcpNobodyCanSignIn": ('contit_mcp_rejected_requests_total reason="tokens_unusable"', "0+5x60"),
 }
-"""The one thing that is otherwise."""
+"""For each alert the one series that differs from the quiet hour."""
 
 
 def ringing(hour: dict[str, str], folder: Path) -> set[str]:
+    """Return the alerts that ring at the end of the hour, as promtool computes them."""
     series = [
         {"series": f"{name}{{{','.join(filter(None, [SCRAPED, labels]))}}}", "values": values}
         for (name, _, labels), values in ((key.partition(" "), values) for key, values in hour.items())
@@ -252,8 +233,8 @@ RINGING = [
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool (Debian: apt-get install prometheus)")
 @pytest.mark.parametrize(("trouble", "names"), RINGING, ids=[names or "quiet" for _, names in RINGING])
-def test_a_trouble_rings_its_alert_alone_and_a_quiet_hour_none(
+def test_each_trouble_rings_its_own_alert_and_a_quiet_hour_none(
     trouble: dict[str, str], names: str, tmp_path: Path
 ) -> None:
-    """A replica that is not ready is no outage while another is."""
+    """A replica that is not ready is no outage while another one is ready."""
     assert ringing(QUIET | trouble, tmp_path) == set(names.split())

@@ -1,1 +1,1 @@
-"""A run is never lost and never doubled: any order of calls, crashes and faults against a model."""
+"""A model of callers, processes and Contit: in any order of calls, crashes and faults no run is lost or doubled."""

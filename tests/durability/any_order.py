@@ -1,8 +1,8 @@
-"""What can happen to two processes before one store, as rules that hypothesis strings together in any order."""
+"""Everything that can happen to two processes with one store: each rule is one event, and Hypothesis orders them."""
 
 from collections import Counter
+from typing import Any
 
-from hypothesis import event
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -13,27 +13,23 @@ from tests.durability.world import RETENTION, World
 from tests.stage import wall_clock
 
 OWNERS = ("owner-1", "owner-2")
-COUNTS: Counter[str] = Counter()  # what happened in all examples
+COUNTS: Counter[str] = Counter()  # how often each event of the history happened, in all examples
 
 prompts = st.sampled_from(["one", "two"])
 waits = st.sampled_from([0.0, 3.0, 10.0, 45.0])
 times = st.sampled_from([0.0, 0.01, 0.03, 0.06, 0.1, 0.3, 1.0, 3.0, 7.0, 16.0, 26.0, 60.0])
 
 
-def running(machine: "AnyOrder") -> bool:
+def can_call(machine: "AnyOrder") -> bool:
     return bool(machine.world.running)
 
 
-def known(machine: "AnyOrder") -> bool:
-    return running(machine) and bool(machine.history.handles)
-
-
-def waiting(machine: "AnyOrder") -> bool:
-    return bool(machine.world.callers)
-
-
 def can_crash(machine: "AnyOrder") -> bool:
-    return machine.may_crash and running(machine)
+    return machine.may_crash and can_call(machine)
+
+
+def someone_waits(machine: "AnyOrder") -> bool:
+    return bool(machine.world.callers)
 
 
 class AnyOrder(RuleBasedStateMachine):
@@ -41,7 +37,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     processes = 2
     may_crash = True
-    strict = True  # all promises stand
+    strict = True  # whether all promises hold (`history`)
 
     @initialize(seed=st.integers(0, 9), busy=st.booleans(), store_seconds=st.sampled_from([0.0, 0.02, 0.7]))
     def begin(self, seed: int, busy: bool, store_seconds: float) -> None:
@@ -56,45 +52,47 @@ class AnyOrder(RuleBasedStateMachine):
     def connect(self) -> RunStore:
         return self.kept
 
-    @precondition(running)
+    @precondition(can_call)
     @rule(data=st.data(), kind=st.sampled_from(["ask", "ask", "start"]), prompt=prompts, wait=waits, meanwhile=times)
     def ask(self, data: st.DataObject, kind: str, prompt: str, wait: float, meanwhile: float) -> None:
         owner, thread_id = self._where(data)
-        self.world.call(kind, self._process(data), owner, wait, prompt=prompt, thread_id=thread_id)
+        self.world.call(kind, self._process(data), owner=owner, wait=wait, prompt=prompt, thread_id=thread_id)
         self.world.pass_time(meanwhile)
 
-    @precondition(lambda self: running(self) and any(call.prompt for call in self.history.calls))
+    @precondition(lambda self: can_call(self) and any(call.prompt for call in self.history.calls))
     @rule(data=st.data(), wait=waits, meanwhile=times)
     def ask_the_same_again(self, data: st.DataObject, wait: float, meanwhile: float) -> None:
-        """As hosts do when they gave up, mostly about the latest question."""
+        """Repeat one of the two latest questions, as hosts do after they gave up."""
         before = data.draw(st.sampled_from([call for call in self.history.calls if call.prompt][:-3:-1]))
-        self.world.ask(self._process(data), before.owner, str(before.prompt), before.thread_id, wait)
+        question = {"prompt": before.prompt, "thread_id": before.thread_id}
+        self.world.call("ask", self._process(data), owner=before.owner, wait=wait, **question)
         self.world.pass_time(meanwhile)
 
-    @precondition(known)
+    @precondition(lambda self: can_call(self) and bool(self.history.handles))
     @rule(data=st.data(), kind=st.sampled_from(["status", "response", "latest"]), wait=waits, meanwhile=times)
     def read(self, data: st.DataObject, kind: str, wait: float, meanwhile: float) -> None:
         run = self._handle(data)
         handle = {"thread_id": run.thread_id, "run_id": None if kind == "latest" else run.run_id}
-        self.world.call(kind.replace("latest", "response"), self._process(data), run.call.owner, wait, **handle)
+        tool = kind.replace("latest", "response")
+        self.world.call(tool, self._process(data), owner=run.call.owner, wait=wait, **handle)
         self.world.pass_time(meanwhile)
 
-    @precondition(waiting)
+    @precondition(someone_waits)
     @rule(data=st.data())
     def leave(self, data: st.DataObject) -> None:
         self.world.leave(data.draw(st.integers(0, len(self.world.callers) - 1)))
         self.world.pass_time(0.0)
 
-    @precondition(waiting)
+    @precondition(someone_waits)
     @rule(killed=st.booleans())
     def gone_while_an_answer_is_on_its_way(self, killed: bool) -> None:
-        """Waits for such a moment, 20 s at the most."""
+        """Wait for such a moment, for 20 s at most."""
         for _ in range(200):
             self.world.pass_time(0.1)
             for index, caller in enumerate(self.world.callers):
                 if any(run.delivering is caller.call for run in self.history.runs):
                     if killed and self.may_crash:
-                        self.world.kill(self.world.number_of(caller.call))
+                        self.world.kill(caller.call.process)
                     else:
                         self.world.leave(index)
                     return
@@ -112,17 +110,18 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(can_crash)
     @rule(data=st.data(), prompt=prompts, wait=waits, later=times)
     def crash_in_the_named_window(self, data: st.DataObject, prompt: str, wait: float, later: float) -> None:
-        """Contit has accepted the start, and its ids are not stored yet; then the question is asked again."""
+        """Kill a process after Contit accepted its start and before the ids are stored; then ask the same again."""
         number, (owner, thread_id) = self._process(data), self._where(data)
-        call = self.world.ask(number, owner, prompt, thread_id, wait)
+        question: dict[str, Any] = {"owner": owner, "prompt": prompt, "thread_id": thread_id, "wait": wait}
+        call = self.world.call("ask", number, **question)
         for _ in range(200):
             if call.ended or any(run.stored for run in call.starts):
-                return  # it joined another run, or was refused, or the window was missed
+                return  # it joined another run or was refused, or the window was missed
             if call.starts:
                 self.world.kill(number)
                 self.world.restart(number)
                 self.world.pass_time(later)
-                self.world.ask(number, owner, prompt, thread_id, wait)
+                self.world.call("ask", number, **question)
                 return
             self.world.pass_time(0.02)
 
@@ -156,13 +155,10 @@ class AnyOrder(RuleBasedStateMachine):
             self._bring_to_an_end()
         finally:
             COUNTS.update(self.history.counts)
-            for what, often in self.history.counts.items():
-                if often:
-                    event(what)
             self.world.close()
 
     def _bring_to_an_end(self) -> None:
-        """Every handle that was ever given answers in the end, from every process."""
+        """End all trouble, and check that every handle that a caller ever got works, in every process."""
         world = self.world
         world.shared.down = False
         world.shared.seconds = min(world.shared.seconds, 0.7)
@@ -173,7 +169,7 @@ class AnyOrder(RuleBasedStateMachine):
         assert not world.callers, "a call outlasted its wait"
         for (thread_id, run_id), owner in tuple(self.history.handles.items()):
             for number in world.running:
-                world.response(number, owner, thread_id, run_id, 5.0)
+                world.call("response", number, owner=owner, wait=5.0, thread_id=thread_id, run_id=run_id)
                 world.pass_time(20.0)
                 assert not world.callers, "a call outlasted its wait"
             run = self.history.run(thread_id, run_id)

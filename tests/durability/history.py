@@ -1,13 +1,14 @@
-"""What really happened, and what must never have: every start that Contit accepted, every report that a caller got.
+"""What happened, and whether it may happen: each start that Contit accepted, and each report that a caller got.
 
 No answer is swapped, no handle is lost, and no question runs twice, except:
 
-1. A process dies, or gives up, between sending a start and storing its ids. The question starts anew and says so.
-2. A process dies between storing that an answer was delivered and sending it. The question starts anew.
-3. While the store is away, and until a run that changed meanwhile is used again, processes know nothing of each other: a
-   question may run twice, and an answer may be that of another run on its thread (`strict` is false then). One process
-   alone keeps all promises, for as long as it lives.
-4. A run that no process sees end is given up by the process that started it after the limit, by another one later.
+1. A process dies, or gives up, between sending a start and storing its ids. A retry starts the question again and says
+   so.
+2. A process dies between storing that an answer was delivered and sending it. The question is started again.
+3. While the store is down, and until a run that changed meanwhile is used again, processes do not know each other's
+   runs: a question may run twice, and an answer may be that of another run on its thread (`strict` is false then). One
+   process alone keeps all promises for as long as it lives.
+4. A run whose end no process sees is given up after the limit by the process that started it, and later by another.
 """
 
 from collections import Counter
@@ -21,7 +22,10 @@ from contit_mcp.assistant.reports import RunReport
 from contit_mcp.runs.record import Phase
 from contit_mcp.runs.store import RetentionPolicy
 
-SENDING_SECONDS = 20.0  # seconds after which the sender of a start without an answer gives up
+RUN_SECONDS = 1_800.0  # after which a run is given up
+SENDING_SECONDS = 20.0  # after which the sender of a start without an answer gives up
+HIT_WINDOW = "a start was cut off in the window of exception 1, and its question asked again"
+WARNED = "a retry said that it may run twice"
 
 
 @dataclass(eq=False)
@@ -31,17 +35,16 @@ class Call:
     number: int
     kind: str
     owner: str
-    process: str
+    process: int  # its number
     began: float
     prompt: str | None = None
     thread_id: str | None = None
     run_id: str | None = None
     alive: bool = True  # until its process is killed
-    left: bool = False  # its caller went away
     ended: float | None = None
     starts: list["Run"] = field(default_factory=list)
-    must_warn: bool = False  # it repeats a question that was cut off in the named window
-    unknown: bool = False  # it ended with a start of unknown fate
+    must_warn: bool = False  # it repeats a question whose start was cut off
+    start_unknown: bool = False  # it ended without knowing whether its start arrived
     report: RunReport | None = None
     error: BaseException | None = None
 
@@ -52,10 +55,10 @@ class Call:
         return self.report
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.number} of {self.owner} in {self.process}"
+        return f"{self.kind} {self.number} of {self.owner} at {self.began:.2f} in process {self.process}"
 
 
-CALL: ContextVar[Call] = ContextVar("call")  # the call that a request to Contit or to the store is made for
+CALL: ContextVar[Call] = ContextVar("call")  # for which a request is made to Contit or to the store
 
 
 @dataclass(eq=False)
@@ -70,11 +73,11 @@ class Run:
     sent: float
     accepted: float
     ends: float
-    word: str
+    word: str  # Contit's, with which it ends
     stored_at: float | None = None
-    awaited: bool = False
-    delivered: bool = False
-    delivering: Call | None = None
+    awaited: bool = False  # a caller waits for its answer, or left without it
+    delivered: bool = False  # a caller has got its answer
+    delivering: Call | None = None  # the first call for which the store was told that its answer is delivered
 
     def __str__(self) -> str:
         return f"{self.thread_id}/{self.run_id} ({self.call}, {self.accepted:.2f} to {self.ends:.2f})"
@@ -97,64 +100,65 @@ class Run:
         return now < self.ends
 
     def cut_off(self, now: float) -> bool:
-        """The known window: the sender died, or gave up, before the ids were stored."""
+        """Whether its sender died, or gave up, before the ids were stored (exception 1)."""
         return not self.stored and (not self.call.alive or now - self.sent >= SENDING_SECONDS)
 
 
 @dataclass
 class History:
-    """Judges while it is written. `now` is the event loop's clock."""
+    """Judges each event when it is noted. `now` is the time of the event loop."""
 
     retention: RetentionPolicy
-    strict: bool = True  # whether all promises stand; false while processes cannot see what the others know
+    strict: bool = True  # whether all promises hold; false for exception 3
     runs: list[Run] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
-    handles: dict[tuple[str, str], str] = field(default_factory=dict)
-    wrongs: list[str] = field(default_factory=list)  # what must never have happened
-    counts: Counter[str] = field(default_factory=Counter)  # how often something happened that may
+    handles: dict[tuple[str, str], str] = field(default_factory=dict)  # owners, by the two ids
+    wrongs: list[str] = field(default_factory=list)  # what must never happen
+    counts: Counter[str] = field(default_factory=Counter)  # how often something happened that may happen
 
     def run(self, thread_id: str | None, run_id: str | None) -> Run | None:
         return next((run for run in self.runs if (run.thread_id, run.run_id) == (thread_id, run_id)), None)
 
     def accepted(self, new: Run, now: float) -> None:
-        """Contit has accepted a start. Was it right to send it?"""
+        """Note a start that Contit accepted, and check that it was right to send it."""
         before = [run for run in self.runs if run.call.owner == new.call.owner and self._meets(run, new)]
         before.sort(key=lambda run: run.sent)
         self.runs.append(new)
         new.call.starts.append(new)
         new.awaited = new.call.kind == "ask"
         if new.asked_thread and (clash := [r for r in self.runs if r.thread_id == new.thread_id and r is not new]):
-            self._claim(clash[0].call.owner == new.call.owner, f"{new} is on another owner's thread")
+            self._check(clash[0].call.owner == new.call.owner, f"{new} is on another owner's thread")
         if new.cut_off(now) or not self.strict:
-            return  # it was under way when its process died; or nobody could know
+            return  # it was on its way when its process died; or its process could not know of other runs
         for run in before:
-            self._claim(run.cut_off(now) or not run.going(now), f"{new} was started while {run} was going")
+            self._check(run.cut_off(now) or not run.going(now), f"{new} was started while {run} was going")
         known = [run for run in before if run.stored]
         if known and known[-1].prompt == new.prompt and self._is_owed(known[-1], now):
-            to = known[-1].delivering  # the dead cannot take this note back, and those who leave not at once
+            # The note that an answer was delivered is taken back when its caller has left; a dead process cannot do so.
+            to = known[-1].delivering
             taken_back = to is not None and to.alive and to.ended is not None and to.ended <= new.call.began
-            self._claim(to is not None and not taken_back, f"{known[-1]} was owed")
-            self.counts["a crash came between noting a delivery and making it"] += 1
+            self._check(to is not None and not taken_back, f"{known[-1]} was owed")
         last = before[-1] if before else None
         remembered = last is not None and now <= last.sent + self.retention.record and not self._may_have_moved_on(last)
         if last is not None and remembered and last.cut_off(now) and last.question == new.question:
             new.call.must_warn = True
-            self.counts["the named window was hit, and the question asked again"] += 1
+            self.counts[HIT_WINDOW] += 1
 
     def _meets(self, run: Run, new: Run) -> bool:
+        """Whether the store compares the two: on one thread, or as one question that begins a conversation."""
         if new.asked_thread is None:
             return run.question == new.question
         return run.thread_id == new.thread_id
 
     def _is_owed(self, run: Run, now: float) -> bool:
-        """Whether someone waited for its answer, nobody has got it, and it is still kept."""
+        """Whether a caller waited for its answer, none has got it, and it is still kept."""
         kept = run.word == "completed" and run.ends <= now <= run.ends + self.retention.answer
         return run.awaited and not run.delivered and kept and not self._may_have_moved_on(run)
 
     def _may_have_moved_on(self, run: Run) -> bool:
-        """Whether another question was being sent on the thread when its process died: it may have run there."""
+        """Whether another question may have run on the thread: its process died, or could not know."""
         return any(
-            call.thread_id == run.thread_id and call.began > run.call.began and (call.unknown or not call.alive)
+            call.thread_id == run.thread_id and call.began > run.call.began and (call.start_unknown or not call.alive)
             for call in self.calls
             if call.prompt not in {None, run.prompt}
         )
@@ -164,58 +168,54 @@ class History:
             run.stored_at = anyio.current_time()
 
     def delivering(self, thread_id: str | None, run_id: str | None) -> None:
-        """The shared store was told that an answer is given to a caller."""
+        """Note that the store was told that the answer is delivered."""
         if (run := self.run(thread_id, run_id)) and run.delivering is None:
             run.delivering = CALL.get()
 
     def reported(self, call: Call, report: RunReport) -> None:
         now, call.report = anyio.current_time(), report
         if report.run_id is None:
-            self._claim(self._is_old_news(call, report, now), f"{call} got {report}")
+            thread = [run for run in self.runs if run.thread_id == call.thread_id and run.call.owner == call.owner]
+            is_its_own = report.response in {run.answer for run in thread}
+            self._check(self._is_forgotten(call, now) and is_its_own, f"{call} got {report}")
             return
         run = self.run(report.thread_id, report.run_id)
         if run is None or run.call.owner != call.owner:
             self.wrongs.append(f"{call} was told of a run that is not its owner's: {report}")
             return
         self.handles[run.thread_id, run.run_id] = call.owner
-        self._claim(call.run_id in {None, report.run_id}, f"{call} was told of another run: {report}")
+        self._check(call.run_id in {None, report.run_id}, f"{call} was told of another run: {report}")
         if call.prompt is not None:
-            self._claim(run.prompt == call.prompt, f"{call} got another question's run: {run}")
-            self._claim(call.thread_id in {None, run.thread_id}, f"{call} got a run elsewhere: {run}")
-            self._claim(
+            self._check(run.prompt == call.prompt, f"{call} got another question's run: {run}")
+            self._check(call.thread_id in {None, run.thread_id}, f"{call} got a run elsewhere: {run}")
+            self._check(
                 report.deduplicated is (run not in call.starts),
                 f"{call} says deduplicated={report.deduplicated} of {run}",
             )
-            self._claim(
+            self._check(
                 report.maybe_twice or not call.must_warn or report.deduplicated, f"{call} does not warn: {report}"
             )
-            self.counts["a retry said that it may run twice"] += report.maybe_twice
+            self.counts[WARNED] += report.maybe_twice
         if report.phase is Phase.COMPLETED:
-            self._claim(run.ends <= now and run.word == "completed", f"{call}: {run} is not completed")
+            self._check(run.ends <= now and run.word == "completed", f"{call}: {run} is not completed")
         if report.response is not None:
             run.delivered = True
-            self._claim(report.response in self._answers(run, now), f"{call} got {report.response!r} of {run}")
+            self._check(report.response in self._answers(run, now), f"{call} got {report.response!r} of {run}")
         elif call.kind == "ask":
             run.awaited = True
 
-    def _is_old_news(self, call: Call, report: RunReport, now: float) -> bool:
-        """The thread's latest answer, when none of its runs is remembered."""
-        answers = {run.answer for run in self.runs if run.thread_id == call.thread_id and run.call.owner == call.owner}
-        return self._is_forgotten(call, now) and report.response in answers
-
     def _is_forgotten(self, call: Call, now: float) -> bool:
-        """Whether none of the runs on the thread whose latest one was asked for is remembered."""
+        """Whether it asked for a thread's latest answer, and no run on that thread is remembered."""
         kept = [(run, run.stored_at) for run in self.runs if run.thread_id == call.thread_id and run.stored_at]
         old = [now > run.accepted + self.retention.record or since > call.began for run, since in kept]
         forgotten = not self.strict or all(old)
         return call.kind == "response" and call.run_id is None and forgotten
 
     def _answers(self, run: Run, now: float) -> set[str]:
-        """Its own; after a crash in the named window Contit's thread may have held the unknown run's answer."""
+        """Return its own answer, and those which the thread may have had by a run that no process knows."""
         unknown = [r for r in self.runs if r.thread_id == run.thread_id and not r.stored and r.ends >= run.ends]
         not_kept = now > run.ends + self.retention.answer
         overlapped = {r.answer for r in unknown if not_kept or r.accepted <= run.ends + SENDING_SECONDS}
-        self.counts["an answer was at the mercy of a run from the named window"] += bool(overlapped)
         if not self.strict or now > run.accepted + self.retention.record:
             overlapped |= {r.answer for r in self.runs if r.thread_id == run.thread_id}
         return {run.answer} | overlapped
@@ -228,6 +228,8 @@ class History:
                 fair = False
             case errors.RunFailedError():
                 fair = run is not None and run.word == "failed" and not run.going(now)
+            case errors.RunTimeoutError():
+                fair = run is not None and now > run.accepted + RUN_SECONDS
             case errors.AnswerUnavailableError():
                 fair = run is not None and (now > run.ends + self.retention.answer or not self.strict)
             case errors.RunNotFoundError():
@@ -237,7 +239,7 @@ class History:
             case errors.ThreadBusyError():
                 fair = call.prompt is not None and call.thread_id is not None
             case errors.StartUnknownError():
-                call.unknown = True
+                call.start_unknown = True
                 fair = call.prompt is not None
             case errors.APITimeoutError():
                 fair = call.prompt is not None and not error.may_have_arrived
@@ -245,9 +247,9 @@ class History:
                 fair = call.prompt is not None and error.status_code in {429, 503}
             case _:
                 fair = False
-        self._claim(fair, f"{call} got {error!r} {error}")
+        self._check(fair, f"{call} got {error!r} {error}")
         self.counts[type(error).__name__] += 1
 
-    def _claim(self, fact: bool, otherwise: str) -> None:
+    def _check(self, fact: bool, wrong: str) -> None:
         if not fact:
-            self.wrongs.append(f"{otherwise} (at {anyio.current_time():.2f})")
+            self.wrongs.append(f"{wrong} (at {anyio.current_time():.2f})")

@@ -1,11 +1,11 @@
-"""A Contit that tells the history of every start it accepts, and is slow, refuses and fails as it is told to."""
+"""A Contit that notes each start that it accepts in the history, and is slow or refuses as a test tells it to."""
 
 import asyncio
-import itertools
 import json
 import random
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 import httpx
@@ -17,45 +17,36 @@ NOT_STARTED = {"503": httpx.Response(503), "429": httpx.Response(429, headers={"
 
 @dataclass
 class RecordingContit:
-    """See the module. The response endpoint gives the thread's latest answer, so that answers can be swapped. Seconds."""
+    """See the module. Its response endpoint returns the thread's latest answer, so a swapped answer is seen."""
 
     history: History
-    arrives: float = 0.05  # until a start is accepted, even if its sender dies or gives up meanwhile
-    replies: float = 0.05  # from there until its sender has the ids
-    reads: float = 0.05  # at most, for a status or a response on its way there, and back
-    lasts: float = 3.0
-    word: str = "completed"
+    chance: random.Random
+    arrives: float = 0.05  # seconds until a start is accepted, even if its sender dies or gives up meanwhile
+    replies: float = 0.05  # seconds from then until its sender has the ids
+    reads: float = 0.05  # seconds at most, for the way of a status or a response there, and for the way back
+    lasts: float = 3.0  # seconds of each further run
+    word: str = "completed"  # with which each further run ends
     refusals: list[str] = field(default_factory=list)  # how the next starts are refused, by `NOT_STARTED`
     accepts_on_busy: bool = True  # a start on a busy thread makes a second run instead of being refused
-    requests: Counter[tuple[int, str]] = field(default_factory=Counter)  # by the number of the call, and endpoint
-    chance: random.Random = field(default_factory=lambda: random.Random(0))
-    _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+    polls: Counter[int] = field(default_factory=Counter)  # by the number of the call that they are made for
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
         if request.method == "POST":
-            self.requests[CALL.get().number, "start"] += 1
             return await self._start(CALL.get(), **json.loads(await request.aread()))
         _, _, _, thread_id, *rest = request.url.path.split("/")
-        self.requests[CALL.get().number, rest[-1]] += 1
+        is_poll = rest[0] == "run"
+        self.polls[CALL.get().number] += is_poll
         await anyio.sleep(self.reads * self.chance.random())
-        response = self._status(thread_id, rest[1]) if rest[0] == "run" else self._response(thread_id)
+        response = self._status(thread_id, rest[1]) if is_poll else self._response(thread_id)
         await anyio.sleep(self.reads * self.chance.random())
         return response
 
     async def _start(self, call: Call, threadId: str | None, prompt: str) -> httpx.Response:  # noqa: N803
-        sent, loop, ends = anyio.current_time(), asyncio.get_running_loop(), (self.lasts, self.word)
-        reply: asyncio.Future[httpx.Response] = loop.create_future()
-
-        def arrive() -> None:
-            response = self._accept(call, threadId, prompt, sent, *ends)
-            if not reply.done():
-                reply.set_result(response)
-
-        replies = self.replies
-        loop.call_later(self.arrives, arrive)
-        response = await reply
-        await anyio.sleep(replies)
-        return response
+        responses: list[httpx.Response] = []
+        accept = partial(self._accept, call, threadId, prompt, anyio.current_time(), self.lasts, self.word)
+        asyncio.get_running_loop().call_later(self.arrives, lambda: responses.append(accept()))
+        await anyio.sleep(self.arrives + self.replies)
+        return responses[0]
 
     def _accept(
         self, call: Call, thread_id: str | None, prompt: str, sent: float, lasts: float, word: str
@@ -66,7 +57,7 @@ class RecordingContit:
         busy = any(run.thread_id == thread_id and run.going(now) for run in self.history.runs)
         if busy and not self.accepts_on_busy:
             return httpx.Response(409)
-        number = next(self._numbers)
+        number = len(self.history.runs) + 1
         ids = {"threadId": thread_id or f"thread_{number}", "runId": f"run_{number}"}
         run = Run(call, prompt, thread_id, ids["threadId"], ids["runId"], sent, now, now + lasts, word)
         self.history.accepted(run, now)

@@ -1,18 +1,16 @@
-"""Any order of calls, crashes and faults: no answer is ever lost, doubled or swapped, save in the named window.
+"""In any order of calls, crashes and faults no answer is lost or swapped, and no run is doubled except in one window.
 
 The window: a process dies, or gives up, between sending a start and storing its ids. Contit has no idempotency key, so
-the question starts anew and says so (docs/architecture.md). A deterministic test of it is in
-tests/runs/test_between_processes.py. To try other orders: derandomize=False, more examples, and --hypothesis-seed.
+a retry starts the question again and says so (docs/architecture.md). tests/runs/test_between_processes.py has
+deterministic tests of it. To try other orders: derandomize=False, more examples, and --hypothesis-seed.
 """
 
-import gc
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
@@ -21,29 +19,15 @@ from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.sqlite import SqliteRunStore
 from contit_mcp.runs.store import RunStore
 from tests.durability.any_order import COUNTS, AnyOrder
+from tests.durability.history import HIT_WINDOW, WARNED
 from tests.durability.world import RETENTION
 from tests.stage import wall_clock
 
 T = TypeVar("T")
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:unclosed database in:ResourceWarning"
-)  # Python 3.13, of a killed process
 
-
-@pytest.fixture(autouse=True)
-def collected() -> Iterator[None]:
-    """Collect what killed processes left open while its warning is expected."""
-    yield
-    gc.collect()
-
-
-WINDOW = "the named window was hit, and the question asked again"
-SAID_SO = "a retry said that it may run twice"
-
-
-def tried(machine: type[AnyOrder], examples: int) -> Counter[str]:
-    """Try so many orders, each of up to 40 steps; and return how often what happened."""
+def try_orders(machine: type[AnyOrder], examples: int) -> Counter[str]:
+    """Try so many orders, each of up to 40 steps; return how often each event of the history happened."""
     COUNTS.clear()
     run_state_machine_as_test(
         machine,
@@ -59,13 +43,13 @@ def tried(machine: type[AnyOrder], examples: int) -> Counter[str]:
 
 
 def test_two_processes_on_one_store_lose_double_and_swap_nothing() -> None:
-    counts = tried(AnyOrder, 300)
-    assert counts[WINDOW] > 0, "the orders that are tried never come to the point"
-    assert counts[SAID_SO] > 0
+    counts = try_orders(AnyOrder, 300)
+    assert counts[HIT_WINDOW] > 0, "no order led into the window"
+    assert counts[WARNED] > 0
 
 
 class Inline(Executor):
-    """Works in the loop's thread: the virtual clock would outrun any other."""
+    """Works in the thread of the event loop, because the virtual clock would outrun any other thread."""
 
     def submit(self, work: Callable[..., T], /, *arguments: Any, **named: Any) -> "Future[T]":
         done: Future[T] = Future()
@@ -85,7 +69,7 @@ def test_two_processes_on_one_sqlite_file_lose_double_and_swap_nothing(tmp_path:
                 self.file = next(files)
             return SqliteRunStore(self.file, retention=RETENTION, now=wall_clock, executor=Inline())
 
-    assert tried(OnSqlite, 80)[WINDOW] > 0
+    assert try_orders(OnSqlite, 80)[HIT_WINDOW] > 0
 
 
 class StoreThatFails(AnyOrder):
@@ -116,17 +100,17 @@ class StoreThatFails(AnyOrder):
 
 def test_one_process_loses_doubles_and_swaps_nothing_when_its_store_fails() -> None:
     """Memory has a copy of every run that the process uses (docs/architecture.md)."""
-    assert tried(StoreThatFails, 250)["StartUnknownError"] > 0
+    assert try_orders(StoreThatFails, 250)["StartUnknownError"] > 0
 
 
-class StoreThatFailsTwo(StoreThatFails):
-    """Two that can crash, each with its own memory: while the store is away they know nothing of each other."""
+class TwoProcessesAndAStoreThatFails(StoreThatFails):
+    """Both can crash, and have their own memory: while the store is down they know nothing of each other."""
 
     processes = 2
     may_crash = True
     strict = False
 
 
-def test_when_the_store_of_two_processes_fails_no_call_fails_and_no_owner_sees_another() -> None:
-    """Also no answer of another thread (docs/architecture.md); a run may be doubled then."""
-    assert tried(StoreThatFailsTwo, 120)
+def test_when_the_store_of_two_processes_fails_no_call_fails_and_no_owner_sees_another_ones_run() -> None:
+    """Nor is an answer of another thread returned (docs/architecture.md); a question may run twice then."""
+    assert try_orders(TwoProcessesAndAStoreThatFails, 120)

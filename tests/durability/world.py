@@ -1,6 +1,6 @@
-"""Callers, processes, a store and Contit on one virtual clock, moved from outside step by step.
+"""Callers, processes, their store and Contit on one virtual clock, which a test moves step by step.
 
-Processes can be killed: from that instant on nothing of them has any effect, and nothing they wait for comes.
+A test can kill a process: from then on, nothing that it does has an effect, and nothing that it waits for arrives.
 """
 
 import asyncio
@@ -21,30 +21,31 @@ from contit_mcp.runs.store import RetentionPolicy, RunStore, Transition
 from tests.durability.history import CALL, Call, History
 from tests.durability.recording_contit import RecordingContit
 from tests.echo_contit import EchoContit
-from tests.stage import set_stage, wall_clock
+from tests.stage import OWNER, set_stage, wall_clock
 from tests.virtual_time import VirtualTimeLoop
 
 T = TypeVar("T")
 
-RETENTION = RetentionPolicy(record=7_200.0, answer=900.0)  # short, so that an example can live through it
+RETENTION = RetentionPolicy(record=7_200.0, answer=900.0)  # short enough to end within an example
 
 
 class Killed(BaseException):
-    """Ends the code of a dead process wherever it tries to have an effect."""
+    """Is raised in a killed process where it would use the store or the network."""
 
 
 @dataclass
 class SharedStore:
-    """The store's server: it can go down, and come back with what it had or with nothing."""
+    """The store that all processes use; it can be down."""
 
-    open: Callable[[], RunStore]
+    connect: Callable[[], RunStore]
     history: History
+    chance: random.Random
     seconds: float = 0.02  # at most, for the way to it and for the way back
     down: bool = False
-    memory_counts: bool = False  # whether what a process has in its memory alone is as good as stored
-    chance: random.Random = field(default_factory=lambda: random.Random(0))
+    memory_counts: bool = False  # whether a run in a process's own memory counts as stored
 
     def note(self, record: RunRecord) -> None:
+        """Tell the history which runs are stored, and which answers count as delivered."""
         if record.tracked:
             self.history.stored(record.thread_id, record.run_id)
         if record.ended and record.delivery is Delivery.DELIVERED:
@@ -52,7 +53,7 @@ class SharedStore:
 
 
 class _Memory(MemoryRunStore):
-    """A process's own memory, which counts as keeping a run where the process cannot die."""
+    """A process's own memory, which tells the history too where `memory_counts`."""
 
     def __init__(self, shared: SharedStore, retention: RetentionPolicy) -> None:
         super().__init__(retention=retention, now=wall_clock)
@@ -66,7 +67,7 @@ class _Memory(MemoryRunStore):
 
 @dataclass
 class MortalStore:
-    """One process's way to the shared store."""
+    """One process's way to the shared store, which ends with the process."""
 
     shared: SharedStore
     connection: RunStore | None = None
@@ -91,10 +92,10 @@ class MortalStore:
             await self.connection.aclose()
 
     async def _do(self, operation: Callable[[RunStore], Awaitable[T]]) -> T:
-        """The operation itself takes no time; the ways there and back do."""
+        """Do the operation, which itself takes no time, between the way there and the way back."""
         await self._way()
         if self.connection is None:
-            self.connection = self.shared.open()
+            self.connection = self.shared.connect()
         result = await operation(self.connection)
         await self._way()
         return result
@@ -112,7 +113,7 @@ class MortalStore:
 
 @dataclass
 class MortalNetwork(httpx.AsyncBaseTransport):
-    """One process's way to Contit. What it has sent arrives; the answer finds nobody."""
+    """One process's way to Contit. After its death a request that it has sent still arrives; the answer does not."""
 
     contit: RecordingContit
     alive: bool = True
@@ -129,15 +130,11 @@ class MortalNetwork(httpx.AsyncBaseTransport):
 class Process:
     """One contit-mcp."""
 
-    def __init__(self, name: str, contit: RecordingContit, shared: SharedStore, retention: RetentionPolicy) -> None:
-        self.name = name
+    def __init__(self, contit: RecordingContit, shared: SharedStore) -> None:
         self.store = MortalStore(shared)
         self.network = MortalNetwork(contit)
-        store = FallbackRunStore(cast("RunStore", self.store), _Memory(shared, retention))
+        store = FallbackRunStore(cast("RunStore", self.store), _Memory(shared, RETENTION))
         self.assistant = set_stage(cast("EchoContit", self.network), store).assistant
-
-    def kill(self) -> None:
-        self.store.alive = self.network.alive = False
 
 
 @dataclass
@@ -149,17 +146,22 @@ class _Caller:
 
 @dataclass
 class World:
-    """See the module; `open_store` connects a process to the store, `seed` is that of the chances that no rule draws."""
+    """See the module.
 
-    open_store: Callable[[], RunStore]
+    Attributes:
+        connect: Returns a process's connection to the store.
+        seed: Decides how long each way to the store and to Contit takes.
+    """
+
+    connect: Callable[[], RunStore]
     processes: int = 2
     seed: int = 0
     loop: VirtualTimeLoop = field(default_factory=VirtualTimeLoop)
 
     def __post_init__(self) -> None:
         self.history = History(RETENTION)
-        self.contit = RecordingContit(self.history, chance=random.Random(self.seed))
-        self.shared = SharedStore(self.open_store, self.history, chance=random.Random(self.seed))
+        self.contit = RecordingContit(self.history, random.Random(self.seed))
+        self.shared = SharedStore(self.connect, self.history, random.Random(self.seed))
         self.running: dict[int, Process] = {}
         self.callers: list[_Caller] = []
         self.loop.set_exception_handler(lambda _, context: self.history.wrongs.append(repr(context)))
@@ -177,44 +179,29 @@ class World:
             caller.task.result()
         assert not self.history.wrongs, "\n".join(self.history.wrongs)
 
-    def ask(self, number: int, owner: str, prompt: str, thread_id: str | None, wait: float) -> Call:
-        return self.call("ask", number, owner, wait, prompt=prompt, thread_id=thread_id)
-
-    def start(self, number: int, owner: str, prompt: str, thread_id: str | None, wait: float) -> Call:
-        return self.call("start", number, owner, wait, prompt=prompt, thread_id=thread_id)
-
-    def response(self, number: int, owner: str, thread_id: str, run_id: str | None, wait: float) -> Call:
-        return self.call("response", number, owner, wait, thread_id=thread_id, run_id=run_id)
-
     def leave(self, index: int) -> None:
-        caller = self.callers[index]
-        caller.call.left = True
-
         async def cancel() -> None:
-            caller.scope.cancel()
+            self.callers[index].scope.cancel()
 
         self._run(cancel())
 
     def kill(self, number: int) -> None:
         process = self.running.pop(number)
-        process.kill()
-        orphans = [caller for caller in self.callers if caller.call.process == process.name]
+        process.store.alive = process.network.alive = False
+        orphans = [caller for caller in self.callers if caller.call.process == number]
         for caller in orphans:
             caller.call.alive = False
             self.callers.remove(caller)
-            caller.task.cancel()  # also what is shielded: there is nothing left that could go on
+            caller.task.cancel()  # this ends what is shielded too
 
-        async def buried() -> None:
+        async def bury() -> None:
             await asyncio.gather(*(caller.task for caller in orphans), return_exceptions=True)
+            await process.store.aclose()  # as the operating system does
 
-        self._run(buried())
+        self._run(bury())
 
     def restart(self, number: int) -> None:
-        name = f"process {number} of {self.now:.2f}"
-        self.running[number] = Process(name, self.contit, self.shared, RETENTION)
-
-    def number_of(self, call: Call) -> int:
-        return next(number for number, process in self.running.items() if process.name == call.process)
+        self.running[number] = Process(self.contit, self.shared)
 
     def close(self) -> None:
         for number in tuple(self.running):
@@ -222,12 +209,14 @@ class World:
         self._run(self.loop.shutdown_asyncgens())
         self.loop.close()
 
-    def call(self, kind: str, number: int, owner: str, wait: float, **about: Any) -> Call:
-        """Make a call of this kind to a process."""
-        process = self.running[number]
-        call = Call(len(self.history.calls) + 1, kind, owner, process.name, self.now, **about)
+    def ask(self, number: int, prompt: str, **more: Any) -> Call:
+        return self.call("ask", number, prompt=prompt, **more)
+
+    def call(self, kind: str, number: int, *, owner: str = OWNER, wait: float = 45.0, **about: Any) -> Call:
+        """Call `ask`, `start`, `status` or `response` of the process with this number; do not wait for its end."""
+        call = Call(len(self.history.calls) + 1, kind, owner, number, self.now, **about)
         self.history.calls.append(call)
-        work = getattr(process.assistant, kind)
+        work = getattr(self.running[number].assistant, kind)
 
         async def make() -> None:
             scope = anyio.CancelScope()

@@ -1,6 +1,6 @@
-"""Replicas as they are deployed: real processes behind a real nginx, which runs the shipped example, with a real Redis.
+"""Replicas as they are deployed: real processes with a real Redis behind a real nginx, which runs the shipped example.
 
-What the tests of `durability` hold for every order of events in virtual time is held here against what cannot be
-modelled: signals, sockets, a proxy, a Redis that restarts. The modules: `nginx` and `fleet` run things, `hosts` ask as
-real hosts do, `evidence` judges what happened, `scene` is all of it together.
+The tests of `durability` try every order of events in virtual time. These add what that model lacks: signals, sockets,
+a proxy, a Redis that restarts. `nginx` and `fleet` run programs, `hosts` ask as real hosts do, `evidence` judges what
+happened, and `scene` puts all of it together.
 """

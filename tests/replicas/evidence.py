@@ -1,10 +1,9 @@
-"""What happened, and what must never have: one run a question, its own answer, its own caller. No tolerance."""
+"""Judges what happened: each question has one run, with its own answer, for its own caller."""
 
 import itertools
 import json
 import math
 import time
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,20 +19,19 @@ from tests.echo_contit import answer_to
 from tests.replicas.fleet import Life, Replica
 from tests.replicas.hosts import Attempt, Question
 
+# How long after a run's end its answer may still be on the way: the pause between two polls, on a busy machine.
 AT_DELIVERY_SECONDS = 2.5
-"""How long after a run's end its answer may be on the way: the pause between two polls, and a busy machine."""
-
-OUTAGE_SECONDS = 15.0  # how long after the store went away replicas may not know all of each other's runs
+OUTAGE_SECONDS = 15.0  # after the store went away: how long replicas may not know all of each other's runs
 
 
 @dataclass
 class Contit:
-    """A sandbox as an ASGI application that notes which credential started each run, and when (the loop's clock)."""
+    """A sandbox as an ASGI application that notes who started each run, and when (the loop's clock)."""
 
     app: ASGIApp
     record: SandboxRecord
-    senders: dict[str, str] = field(default_factory=dict)
-    times: dict[str, float] = field(default_factory=dict)
+    senders: dict[str, str] = field(default_factory=dict)  # Contit's credentials, by run
+    times: dict[str, float] = field(default_factory=dict)  # of the starts, by run
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         key, at = dict(scope["headers"])[b"x-api-key"].decode(), anyio.current_time()
@@ -52,12 +50,11 @@ class Contit:
 
 @dataclass
 class Evidence:
-    """Gathered while it happens, judged at the end.
+    """Is gathered while things happen, and judged at the end.
 
     Attributes:
         stored: The runs whose ids were in the store when the process that started them was dead.
         outages: When the store went away.
-        counts: How often something happened that may.
     """
 
     contit: Contit
@@ -66,10 +63,9 @@ class Evidence:
     base_url: str
     stored: set[str] = field(default_factory=set)
     outages: list[float] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
 
-    async def taken(self, life: Life) -> None:
-        """To be called when a process was killed: which of its runs are known to the store?"""
+    async def note_stored_runs(self, life: Life) -> None:
+        """Note which runs of a process the store knows; to be called when the process was killed."""
         store = RedisRunStore(self.store_url)
         for run in self.contit.record.runs:
             if self.contit.senders.get(run.run_id) == life.key and run.run_id not in life.started:
@@ -79,24 +75,26 @@ class Evidence:
         await store.aclose()
 
     def wrongs(self, questions: list[Question]) -> list[str]:
-        self.counts.clear()
+        """Return everything that must not have happened."""
         found = [wrong for question in questions for wrong in (*self._doubles_of(question), *self._swaps_of(question))]
         asked = {question.prompt for question in questions}
         found += [f"nobody asked for {run}" for run in self.contit.record.runs if run.prompt not in asked]
-        crashed = [line for life in self.lives for line in life.server.lines if line["level"] == "error"]
-        return found + [f"an error was logged: {line}" for line in crashed]
+        return found + self.logged_errors()
+
+    def logged_errors(self) -> list[str]:
+        return [str(line) for life in self.lives for line in life.server.lines if line["level"] == "error"]
 
     @property
     def lives(self) -> list[Life]:
         return [life for replica in self.replicas for life in replica.lives]
 
     def _was_cut_off(self, run: Run) -> bool:
-        """Whether its process was killed between sending its start and storing its ids: the one window."""
+        """Whether its process was killed between sending its start and storing its ids: that may happen."""
         life = next(life for life in self.lives if life.key == self.contit.senders[run.run_id])
         return life.killed is not None and run.run_id not in life.started | self.stored
 
     def _in_outage(self, before: Run, after: Run) -> bool:
-        """Whether the store was away between the runs, or so shortly before that the first may be in one memory alone."""
+        """Whether the store was away between the runs, or so shortly before that only one process knew the first."""
         first, second = (self.contit.times[run.run_id] for run in (before, after))
         return any(first <= end + OUTAGE_SECONDS and begin <= second for begin, end in self._outages())
 
@@ -124,26 +122,17 @@ class Evidence:
         return any(0.0 <= kill - at <= AT_DELIVERY_SECONDS for kill in kills for at in deliveries)
 
     def _doubles_of(self, question: Question) -> Iterator[str]:
-        """Each run after the first must be explained."""
-        prompt = question.prompt
-        for before, after in itertools.pairwise(self.contit.started(prompt)):
+        """Yield what is wrong with each run after the first: it must have a reason, and its caller a warning."""
+        for before, after in itertools.pairwise(self.contit.started(question.prompt)):
+            was_out_of_reach, at = self._in_outage(before, after), self.contit.times[after.run_id]
             if self._was_cut_off(before):
-                self.counts["crashes between sending a start and storing its ids"] += 1
-                if self._in_outage(before, after):
-                    self.counts["of these, whose mark was out of reach with the store"] += 1
-                elif not any(
-                    _may_have_started(attempt, self.contit.times[after.run_id]) for attempt in question.attempts
-                ):
-                    yield f"{prompt} was not told that it may run twice: {before}, {after}\n  {_told(question)}"
-            elif self._in_outage(before, after):
-                self.counts["runs of an outage of the store, of which another process knew nothing"] += 1
-            elif self._was_killed_at_delivery(before, after, question):
-                self.counts["crashes between storing that an answer was delivered and sending it"] += 1
-            else:
-                yield f"{prompt} was started twice: {before}, {after}\n  {_told(question)}"
+                if not was_out_of_reach and not any(_may_have_started(attempt, at) for attempt in question.attempts):
+                    yield f"{question.prompt} does not warn: {before}, {after}\n  {_told(question)}"
+            elif not was_out_of_reach and not self._was_killed_at_delivery(before, after, question):
+                yield f"{question.prompt} was started twice: {before}, {after}\n  {_told(question)}"
 
     def _swaps_of(self, question: Question) -> Iterator[str]:
-        """Its answer must be its own, and its handles nobody else's."""
+        """Yield what is wrong with its answer, which must be its own."""
         prompt = question.prompt
         if question.run is None:
             yield f"{prompt} was not answered: {_told(question)}"
@@ -158,7 +147,7 @@ class Evidence:
 
 
 def _may_have_started(attempt: Attempt, at: float) -> bool:
-    """Whether it started the run of that time and said that it may be the second one; or could not say so, since it broke."""
+    """Whether it may have started the run of that time, and said that it may be a second one, or broke before."""
     under_way = attempt.began <= at <= attempt.ended
     return under_way and (attempt.warned or attempt.outcome.startswith(("lost", "left", "http")))
 

@@ -1,24 +1,23 @@
 """Replicas of `contit-mcp http` on ports of their own, which are killed and started again."""
 
 import os
-import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import anyio
 
-from tests.children import COMMAND, SEAL_KEY, Served, free_port
+from tests.children import COMMAND, TOKEN_MODE, Served, free_port
 
 CALLERS = ("anna", "marco", "jonas", "giulia", "sven")
 TOKENS = {name: f"{name}-token-of-twenty-and-more" for name in CALLERS}
 KEYS = frozenset(f"key-{name}-{number}" for name in "ab" for number in range(100))
-"""Contit's credentials of all processes: by them it tells processes apart. They are no part of who owns a run."""
+"""Contit's credentials, one for each process, so that a request tells its process. Owners do not depend on them."""
 
 
 @dataclass
 class Life:
-    """One process in the place of a replica, from its start to its death. Times are on the event loop's clock."""
+    """One process of a replica, from its start to its death. Times are on the event loop's clock."""
 
     key: str
     server: Served
@@ -32,7 +31,7 @@ class Life:
 
 @dataclass
 class Replica:
-    """A place in the fleet."""
+    """One port, on which one process after another serves."""
 
     name: str
     port: int
@@ -45,7 +44,7 @@ class Replica:
 
     async def start(self) -> None:
         key = f"key-{self.name}-{len(self.lives)}"
-        # A killed process writes no coverage, and measuring makes it slow; other tests run the same code.
+        # Without coverage: a killed process writes none, and measuring makes it slow.
         environment = dict.fromkeys((name for name in os.environ if name.startswith("COV")), "")
         environment |= {**self.environment, "CONTIT_API_KEY": key}
         self.lives.append(Life(key, Served(environment, command=[*COMMAND, "http", "--port", str(self.port)])))
@@ -60,19 +59,17 @@ class Replica:
 
     async def replace(self) -> None:
         """End it by SIGTERM, as an orchestrator does, and start another in its place."""
-        code, _ = await self.now.server.end(signal.SIGTERM)
+        code, _ = await self.now.server.end()
         assert code == 0
         await self.start()
 
 
 @asynccontextmanager
 async def fleet(contit_url: str, store_url: str) -> AsyncIterator[list[Replica]]:
-    environment = {
+    environment = TOKEN_MODE | {
         "CONTIT_BASE_URL": contit_url,
         "CONTIT_MCP_STORE": store_url,
-        "CONTIT_MCP_AUTH": "token",
         "CONTIT_MCP_TOKENS": ",".join(f"{name}:{token}" for name, token in TOKENS.items()),
-        "CONTIT_MCP_SEAL_KEY": SEAL_KEY,
         "CONTIT_MCP_REQUESTS_PER_MINUTE": "100000",
         "CONTIT_MCP_TRUSTED_PROXIES": "127.0.0.1",
     }
@@ -85,6 +82,6 @@ async def fleet(contit_url: str, store_url: str) -> AsyncIterator[list[Replica]]
     finally:
         with anyio.CancelScope(shield=True):
             for replica in replicas:
-                if replica.lives and replica.now.server.process.poll() is None:
-                    os.kill(replica.now.server.process.pid, signal.SIGKILL)
+                if replica.lives:
+                    replica.now.server.process.kill()  # without effect on one that has ended
                     await replica.now.server.ended()

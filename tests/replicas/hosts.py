@@ -1,22 +1,21 @@
-"""Hosts and their models: they ask, and go on as the results tell them, until each question has its answer."""
+"""Hosts and their models: they ask, and then call what the results tell them, until each question has its answer."""
 
 import random
 from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 import anyio
 import httpx
 
 from contit_mcp.server.tenancy import Kind, Sealer, owner_of_name
-from tests.children import ERAS, SEAL_KEY, caller, messages_in, request_of
+from tests.children import ERAS, SEAL_KEY, messages_in, request_of
 from tests.replicas.fleet import CALLERS, TOKENS
 
 CALL_SECONDS = 60.0  # after which a host gives up on a call, as many do
 
-HOPELESS = ("error: No such thread or run", "error: Contit calls", "error: contit-mcp itself")
-"""What nothing here gives a reason for: asking on has no sense."""
+UNEXPECTED = ("error: No such thread or run", "error: Contit calls", "error: contit-mcp itself")
+"""Outcomes that nothing in these tests can cause."""
 
 
 @dataclass(slots=True)
@@ -26,7 +25,7 @@ class Attempt:
     tool: str
     began: float
     ended: float = 0.0
-    outcome: str = ""  # the result's status, or what came in its place
+    outcome: str = ""  # the result's status, its error, or how the call failed
     structure: Mapping[str, Any] = field(default_factory=dict)
     warned: bool = False  # whether it said that the question may have run twice
 
@@ -37,7 +36,7 @@ class Attempt:
 
 @dataclass(slots=True)
 class Question:
-    """One question of a conversation, with words that no other one has, and what became of it."""
+    """One question of a conversation, and what became of it. No two have the same prompt."""
 
     caller: str
     prompt: str
@@ -45,12 +44,12 @@ class Question:
     wait_seconds: float
     thread_id: str | None = None  # Contit's id of the thread that it was asked on
     attempts: list[Attempt] = field(default_factory=list)
-    run: tuple[str, str] | None = None  # Contit's ids of the run whose answer it got
+    run: tuple[str | None, str | None] | None = None  # Contit's ids of the run whose answer it got
     answer: str | None = None
 
 
 def conversations(questions: int, *, seed: int) -> Iterator[list[Question]]:
-    """So many questions in all, drawn from a seed: who asks what on one thread, and how patiently."""
+    """Yield conversations with so many questions in all; the seed decides who asks, what, and how long each waits."""
     chance = random.Random(seed)
     left = questions
     while left:
@@ -69,25 +68,16 @@ def conversations(questions: int, *, seed: int) -> Iterator[list[Question]]:
 
 
 class Hosts:
-    """All callers, through one address, with pauses of chance."""
+    """All callers, at one address, with pauses of random length."""
 
-    def __init__(self, url: str, base_url: str, *, seed: int) -> None:
+    def __init__(self, http: httpx.AsyncClient, url: str, base_url: str, *, seed: int) -> None:
         self.questions: list[Question] = []
         self.answered = 0
+        self._http = http
         self._url = url
         self._base_url = base_url
         self._chance = random.Random(seed)
         self._sealer = Sealer([SEAL_KEY])
-        self._http: dict[str, httpx.AsyncClient] = {}
-        self._open = AsyncExitStack()
-
-    async def __aenter__(self) -> Self:
-        for name in CALLERS:
-            self._http[name] = await self._open.enter_async_context(caller(TOKENS[name]))
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._open.aclose()
 
     async def converse(self, questions: list[Question]) -> None:
         """Ask all questions of a conversation, each on the thread of the one before."""
@@ -102,7 +92,7 @@ class Hosts:
     async def _ask(self, question: Question, era: str, thread: dict[str, str]) -> dict[str, str]:
         """Ask until the question has its answer; return the handles."""
         own: dict[str, str] = {}
-        other: dict[str, str] = {}  # of a run in the way: once it has ended, the question is asked again
+        other: dict[str, str] = {}  # of a run that keeps the thread busy; after its end the question is asked again
         while True:
             reading = other or own
             tool = "contit_response" if reading else question.tool
@@ -113,16 +103,16 @@ class Hosts:
             if other:
                 other = {} if attempt.outcome in {"completed", "failed"} else other
             elif attempt.outcome.startswith("error"):
-                assert not attempt.outcome.startswith(HOPELESS), question
+                assert not attempt.outcome.startswith(UNEXPECTED), question
                 if attempt.outcome.startswith("error: This run's own answer"):  # then ask again, it says
                     own = {}
                 if attempt.structure.get("status") == "in_progress" and tool != "contit_response":
                     other = attempt.handles
                 await self._pause()
             elif "response" in attempt.structure:
-                question.answer = attempt.structure["response"]
-                question.run = tuple(self._opened(question, kind, attempt.handles) for kind in ("thread", "run"))  # type: ignore[assignment]
-                return attempt.handles
+                question.answer, handles = attempt.structure["response"], attempt.handles
+                question.run = self._opened(question, "thread", handles), self._opened(question, "run", handles)
+                return handles
             else:
                 own = attempt.handles or own
                 await self._pause()
@@ -137,12 +127,14 @@ class Hosts:
         return found
 
     async def _call(self, question: Question, era: str, tool: str, arguments: Mapping[str, Any]) -> Attempt:
-        """One call; whatever happens to it is told, not raised."""
+        """Make one call; return what happened, also if it failed."""
         attempt = Attempt(tool, anyio.current_time(), outcome="left")
         question.attempts.append(attempt)
+        request = request_of(era, tool, arguments)
+        request["headers"]["Authorization"] = f"Bearer {TOKENS[question.caller]}"
         with anyio.move_on_after(CALL_SECONDS):
             try:
-                response = await self._http[question.caller].post(self._url, **request_of(era, tool, arguments))
+                response = await self._http.post(self._url, **request)
                 results = [m["result"] for m in messages_in(response) if "result" in m] if response.is_success else []
                 attempt.outcome = f"http {response.status_code}"
                 for result in results:

@@ -1,4 +1,4 @@
-"""The shipped nginx example on loopback, before replicas on ports of a test's own."""
+"""nginx with the shipped example, on loopback, in front of the replicas of a test."""
 
 import os
 import re
@@ -36,7 +36,7 @@ http {{
 
 
 def adapted(text: str, *, replicas: Sequence[int], port: int, folder: Path) -> str:
-    """The example as an operator adapts it: other servers, another port to listen on, another place for the log."""
+    """Return the example as an operator adapts it: other servers, another port, another folder for the log."""
     server = re.compile(r"^( +server )\S+:\d+( max_fails.*)$", re.MULTILINE)
     examples = server.findall(text)
     assert len(examples) == 2, "the example shows two replicas"
@@ -51,7 +51,7 @@ def adapted(text: str, *, replicas: Sequence[int], port: int, folder: Path) -> s
 
 @dataclass
 class Nginx:
-    """One nginx; it listens while inside of `nginx_before`."""
+    """One nginx, which runs inside `running_nginx`."""
 
     folder: Path
     replicas: Sequence[int]
@@ -67,12 +67,13 @@ class Nginx:
 
     @property
     def passed(self) -> list[str]:
+        """The lines of the access log."""
         return (self.folder / "access.log").read_text().splitlines()
 
     def write(self) -> Path:
         main = _MAIN.format(folder=self.folder)
         if os.geteuid() == 0:
-            main = "user root;\n" + main  # its workers would otherwise be somebody who may not enter the folder
+            main = "user root;\n" + main  # otherwise its workers could not enter the folder
         (self.folder / "nginx.conf").write_text(main)
         example = adapted(EXAMPLE.read_text(), replicas=self.replicas, port=self.port, folder=self.folder)
         (self.folder / "contit-mcp.conf").write_text(example)
@@ -80,7 +81,7 @@ class Nginx:
 
 
 def nginx_program() -> str:
-    """Where nginx is. Without it the test is skipped, but not where CI runs."""
+    """Return the path of nginx. Without it the test is skipped, but in CI it fails."""
     program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is None:
         if os.environ.get("CI"):
@@ -90,7 +91,7 @@ def nginx_program() -> str:
 
 
 @contextmanager
-def nginx_before(replicas: Sequence[int], folder: Path) -> Iterator[Nginx]:
+def running_nginx(replicas: Sequence[int], folder: Path) -> Iterator[Nginx]:
     program = nginx_program()
     folder.mkdir()
     nginx = Nginx(folder, replicas)

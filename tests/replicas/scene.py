@@ -1,4 +1,4 @@
-"""All of it together: Contit, Redis, two replicas, nginx before them, and the hosts that ask there."""
+"""Everything together: Contit, Redis, two replicas, nginx in front of them, and the hosts that ask it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -9,22 +9,18 @@ import anyio
 
 from contit_mcp.sandbox.app import create_sandbox
 from contit_mcp.sandbox.options import Fault, SandboxOptions, ScriptedAnswer
-from tests.children import free_port, on_port
+from tests.children import caller, free_port, on_port
 from tests.redis_server import RedisServer, redis_server
 from tests.replicas.evidence import Contit, Evidence
 from tests.replicas.fleet import KEYS, Replica, fleet
 from tests.replicas.hosts import Hosts, conversations
-from tests.replicas.nginx import Nginx, nginx_before
+from tests.replicas.nginx import Nginx, running_nginx
 
 Event = tuple[float, Callable[[], Awaitable[None]]]
-"""What happens, and after which share of the questions was answered."""
+"""The share of the questions that are answered when it happens, and what happens."""
 
-REPLY_SECONDS = 0.05
-"""From accepting a start until its ids are sent: what dies in between is in the window that nobody can close."""
-
-SETTLING_SECONDS = 15.0
-"""For each replica to show that it uses Redis again; longer only where nobody asks it any more."""
-
+REPLY_SECONDS = 0.05  # from accepting a start until its ids are sent; a process can be killed in between
+SETTLING_SECONDS = 15.0  # until each replica uses Redis again; it takes longer only if nobody asks that replica
 REDIS_SECONDS = 0.5  # how long Redis is away
 
 
@@ -42,13 +38,13 @@ class Scene:
         for number in which:
             await self.replicas[number].kill()
         for number in which:
-            await self.evidence.taken(self.replicas[number].now)
+            await self.evidence.note_stored_runs(self.replicas[number].now)
         async with anyio.create_task_group() as starting:
             for number in which:
                 starting.start_soon(self.replicas[number].start)
 
     async def kill_redis(self) -> None:
-        """Kill Redis, start it again, and wait until every replica uses it: two failures at once are more than is promised."""
+        """Kill Redis, start it again, and wait until every replica uses it, as two failures at once are not covered."""
         await anyio.to_thread.run_sync(self.redis.stop)
         self.evidence.outages.append(anyio.current_time())
         await anyio.sleep(REDIS_SECONDS)
@@ -82,7 +78,7 @@ class Scene:
 async def scene(
     folder: Path, *, keeps: bool = True, seed: int = 0, run_seconds: tuple[float, float] = (0.2, 1.1)
 ) -> AsyncIterator[Scene]:
-    """All of it, ready; half of the runs take the one time, half the other."""
+    """Yield all of it, ready. A run takes the first or the second time, by the last digit of its prompt."""
     slow_reply = Fault("delay", on="start", times=None, seconds=REPLY_SECONDS)
     app = create_sandbox(SandboxOptions(api_keys=KEYS, faults=(slow_reply,)))
     contit = Contit(app, app.state.sandbox)
@@ -91,6 +87,6 @@ async def scene(
     with redis_server(folder, port=free_port(), keeps=keeps) as redis:
         async with on_port(contit) as base_url, fleet(base_url, redis.url) as replicas:
             evidence = Evidence(contit, replicas, redis.url, base_url)
-            with nginx_before([replica.port for replica in replicas], folder / "nginx") as nginx:
-                async with Hosts(nginx.url, base_url, seed=seed) as hosts:
-                    yield Scene(redis, replicas, nginx, hosts, evidence)
+            with running_nginx([replica.port for replica in replicas], folder / "nginx") as nginx:
+                async with caller() as http:
+                    yield Scene(redis, replicas, nginx, Hosts(http, nginx.url, base_url, seed=seed), evidence)

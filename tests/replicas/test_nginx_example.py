@@ -1,4 +1,4 @@
-"""The nginx example that operators copy: what it passes on, to whom, and above all what never twice."""
+"""The nginx example that operators copy: what it passes on, to which replica, and what it never sends twice."""
 
 import asyncio
 import re
@@ -14,19 +14,19 @@ import pytest
 
 from contit_mcp.config.settings import HttpSettings, Settings
 from tests.children import free_port
-from tests.replicas.nginx import EXAMPLE, Nginx, adapted, nginx_before, nginx_program
+from tests.replicas.nginx import EXAMPLE, Nginx, nginx_program, running_nginx
 
 pytestmark = pytest.mark.anyio
 
 
 @dataclass
 class ScriptedReplica:
-    """A server in a replica's place that does as it is told, and speaks just enough HTTP."""
+    """A server instead of a replica, which speaks just enough HTTP to behave as a test says."""
 
     does: str  # "answer", "refuse" (503), "break" (closes the connection), "stream"
     requests: list[tuple[str, bytes]] = field(default_factory=list)  # heads and bodies
     more: asyncio.Event = field(default_factory=asyncio.Event)  # lets a stream go on
-    left: asyncio.Event = field(default_factory=asyncio.Event)  # set when the other side has closed a stream
+    left: asyncio.Event = field(default_factory=asyncio.Event)  # is set when the other side has closed a stream
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -39,8 +39,8 @@ class ScriptedReplica:
                 if self.does == "stream":
                     await self._stream(reader, writer)
                     return
-                status, more = ("503 No", "Retry-After: 7\r\n") if self.does == "refuse" else ("200 OK", "")
-                writer.write(f"HTTP/1.1 {status}\r\n{more}Content-Length: 4\r\n\r\ndone".encode())
+                status = "503 No" if self.does == "refuse" else "200 OK"
+                writer.write(f"HTTP/1.1 {status}\r\nContent-Length: 4\r\n\r\ndone".encode())
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass  # the other side has closed the connection
@@ -66,10 +66,10 @@ async def scripted_replica(port: int, does: str) -> AsyncIterator[ScriptedReplic
 
 
 @asynccontextmanager
-async def before(
+async def nginx_with(
     folder: Path, *replicas: str | None
 ) -> AsyncIterator[tuple[Nginx, httpx.AsyncClient, list[ScriptedReplica]]]:
-    """The example before replicas that do this; None for one that is not there."""
+    """Yield nginx with replicas that behave like this (None: nothing listens there), a client, and the replicas."""
     ports = [free_port() for _ in replicas]
     with anyio.fail_after(30):
         async with AsyncExitStack() as stack:
@@ -78,7 +78,7 @@ async def before(
                 for port, does in zip(ports, replicas, strict=True)
                 if does is not None
             ]
-            nginx = stack.enter_context(nginx_before(ports, folder / "nginx"))
+            nginx = stack.enter_context(running_nginx(ports, folder / "nginx"))
             yield nginx, await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=10)), running
 
 
@@ -86,8 +86,8 @@ async def before(
 async def test_a_post_goes_to_the_other_replica_when_one_refuses_it_or_is_not_there(
     other: str | None, tmp_path: Path
 ) -> None:
-    """A 503 of ours says that nothing was started."""
-    async with before(tmp_path, other, "answer") as (nginx, http, replicas):
+    """A replica answers 503 only if it has started nothing."""
+    async with nginx_with(tmp_path, other, "answer") as (nginx, http, replicas):
         for _ in range(4):
             response = await http.post(nginx.url, content=b"question")
             assert (response.status_code, response.text) == (200, "done")
@@ -95,39 +95,35 @@ async def test_a_post_goes_to_the_other_replica_when_one_refuses_it_or_is_not_th
     assert other is None or replicas[0].requests
 
 
-async def test_a_post_that_broke_halfway_is_never_sent_again(tmp_path: Path) -> None:
-    """The run may exist; its caller is told, and asks again itself."""
-    async with before(tmp_path, "break", "break") as (nginx, http, replicas):
-        response = await http.post(nginx.url, content=b"question")
-        assert response.status_code == 502
-        assert response.json()["error"] == "connection_lost"
-    assert sum(len(replica.requests) for replica in replicas) == 1
+@pytest.mark.parametrize(
+    ("replica", "status", "error", "retry_after"),
+    [("break", 502, "connection_lost", None), (None, 503, "no_replica", "2")],
+)
+async def test_a_post_that_broke_halfway_or_found_no_replica_is_an_error_and_is_not_sent_again(
+    replica: str | None, status: int, error: str, retry_after: str | None, tmp_path: Path
+) -> None:
+    """The run of a broken one may exist. The caller is told, and decides."""
+    async with nginx_with(tmp_path, replica, replica) as (nginx, http, replicas):
+        for _ in range(2):
+            response = await http.post(nginx.url, content=b"question")
+            assert (response.status_code, response.json()["error"]) == (status, error)
+            assert response.headers.get("retry-after") == retry_after
+    assert sum(len(each.requests) for each in replicas) == len(replicas)
 
 
 async def test_a_post_that_was_refused_and_then_broke_is_not_sent_a_third_time(tmp_path: Path) -> None:
-    """Also among three."""
-    async with before(tmp_path, "refuse", "break", "answer") as (nginx, http, (refusing, breaking, answering)):
+    async with nginx_with(tmp_path, "refuse", "break", "answer") as (nginx, http, (refusing, breaking, answering)):
         statuses = [(await http.post(nginx.url, content=b"question")).status_code for _ in range(3)]
     assert statuses.count(502) == len(breaking.requests) >= 1
     assert statuses.count(200) == len(answering.requests) >= 1
-    assert len(statuses) == 3
-    assert len(refusing.requests) >= 1
-
-
-async def test_without_any_replica_a_caller_is_told_to_come_back(tmp_path: Path) -> None:
-    """Nothing was started."""
-    async with before(tmp_path, None, None) as (nginx, http, _):
-        for _ in range(2):
-            response = await http.post(nginx.url, content=b"question")
-            assert (response.status_code, response.headers["retry-after"]) == (503, "2")
-            assert response.json()["error"] == "no_replica"
+    assert refusing.requests
 
 
 async def test_an_event_arrives_while_the_stream_goes_on_and_a_client_that_leaves_is_seen_to_leave(
     tmp_path: Path,
 ) -> None:
-    """Progress is of no use afterwards, and the replica stops asking Contit then (design, section 2, Cancel)."""
-    async with before(tmp_path, "stream") as (nginx, http, (replica,)):
+    """So progress arrives in time, and the replica of a caller that left stops asking Contit."""
+    async with nginx_with(tmp_path, "stream") as (nginx, http, (replica,)):
         async with http.stream("POST", nginx.url, content=b"q") as response:
             chunks = response.aiter_text()
             for data in ("first", "second"):
@@ -136,9 +132,8 @@ async def test_an_event_arrives_while_the_stream_goes_on_and_a_client_that_leave
         await replica.left.wait()
 
 
-async def test_a_replica_learns_who_asks_and_under_which_name(tmp_path: Path) -> None:
-    """What a client says of itself there is not believed."""
-    async with before(tmp_path, "answer") as (nginx, http, (replica,)):
+async def test_a_replica_gets_the_callers_address_and_headers_but_no_forged_address(tmp_path: Path) -> None:
+    async with nginx_with(tmp_path, "answer") as (nginx, http, (replica,)):
         forged = {"X-Forwarded-For": "6.6.6.6", "Authorization": "Bearer token", "Traceparent": "00-1-1-01"}
         await http.post(nginx.url, content=b"q", headers=forged)
         head = replica.requests[0][0]
@@ -149,9 +144,9 @@ async def test_a_replica_learns_who_asks_and_under_which_name(tmp_path: Path) ->
     assert "00-1-1-01" in head
 
 
-async def test_the_outside_sees_mcp_and_the_metadata_alone(tmp_path: Path) -> None:
-    """Probes and metrics are the operator's."""
-    async with before(tmp_path, "answer") as (nginx, http, (replica,)):
+async def test_only_mcp_and_its_metadata_are_served_and_no_query_is_logged(tmp_path: Path) -> None:
+    """Probes and metrics are for the operator."""
+    async with nginx_with(tmp_path, "answer") as (nginx, http, (replica,)):
         for path in ("/", "/metrics", "/healthz", "/readyz", "/mcp/x", "/docs"):
             response = await http.get(f"{nginx.base}{path}?api_key=secret")
             assert (response.status_code, response.json()["error"]) == (404, "not_found")
@@ -161,10 +156,11 @@ async def test_the_outside_sees_mcp_and_the_metadata_alone(tmp_path: Path) -> No
         assert "secret" not in "".join(nginx.passed)
 
 
-async def test_the_largest_request_passes_and_a_larger_one_does_not(tmp_path: Path) -> None:
-    """The limit is the server's own default (CONTIT_MCP_MAX_BODY_BYTES)."""
+async def test_the_limit_of_a_body_is_the_servers_own_default_and_no_body_is_written_to_the_disk(
+    tmp_path: Path,
+) -> None:
     largest = HttpSettings.model_fields["max_body_bytes"].default
-    async with before(tmp_path, "answer") as (nginx, http, (replica,)):
+    async with nginx_with(tmp_path, "answer") as (nginx, http, (replica,)):
         assert (await http.post(nginx.url, content=b"x" * largest)).status_code == 200
         assert (await http.post(nginx.url, content=b"x" * (largest + 1))).status_code == 413
         assert not list((tmp_path / "nginx" / "body").iterdir()), "no prompt is written to the disk"
@@ -172,25 +168,22 @@ async def test_the_largest_request_passes_and_a_larger_one_does_not(tmp_path: Pa
 
 
 def test_a_silent_call_may_last_as_long_as_the_longest_wait() -> None:
-    """A proxy that ends it earlier costs a model turn (design, section 2)."""
+    """A proxy that ends it earlier costs a turn of the model."""
     found = re.search(r"proxy_read_timeout +(\d+)s;", EXAMPLE.read_text())
     assert found is not None
     assert int(found[1]) > Settings.model_fields["max_wait_seconds"].default
 
 
-def test_its_lines_about_tls_work(tmp_path: Path) -> None:
-    """They are comments; with them nginx takes the file as well."""
+def test_nginx_accepts_the_example_with_its_commented_lines_about_tls(tmp_path: Path) -> None:
     key, certificate = tmp_path / "privkey.pem", tmp_path / "fullchain.pem"
     made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=mcp.example"]
     subprocess.run([*made, "-keyout", key, "-out", certificate], check=True, capture_output=True)
     nginx = Nginx(tmp_path, [1, 2])
-    main = nginx.write()
-    text = adapted(EXAMPLE.read_text(), replicas=[1, 2], port=nginx.port, folder=tmp_path)
-    with_tls = re.sub(r"^    # (listen 443|ssl_)", r"    \1", text, flags=re.MULTILINE)
+    main, example = nginx.write(), tmp_path / "contit-mcp.conf"
+    with_tls = re.sub(r"^    # (listen 443|ssl_)", r"    \1", example.read_text(), flags=re.MULTILINE)
     assert with_tls.count("\n    ssl_") == 3
     with_tls = with_tls.replace("listen 443", f"listen 127.0.0.1:{free_port()}")
-    with_tls = with_tls.replace("/etc/nginx/tls", str(tmp_path))
-    (tmp_path / "contit-mcp.conf").write_text(with_tls)
+    example.write_text(with_tls.replace("/etc/nginx/tls", str(tmp_path)))
     command: list[str | Path] = [nginx_program(), "-t", "-p", tmp_path, "-e", tmp_path / "error.log", "-c", main]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr

@@ -52,7 +52,7 @@ async def new_redis_store(session_redis: RedisServer) -> AsyncIterator[NewStore]
 
 
 @pytest.fixture(autouse=True)
-def _closed_in_the_end() -> Iterator[None]:
+def _close_sqlite_stores() -> Iterator[None]:
     yield
     while OPENED:
         anyio.run(OPENED.pop().aclose)

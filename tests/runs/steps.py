@@ -1,4 +1,4 @@
-"""The steps in which tests move a run through a store."""
+"""The steps by which tests move a run through a store."""
 
 import io
 from collections.abc import Awaitable, Callable
@@ -41,8 +41,8 @@ def follow_up(prompt: str, thread_id: str = "t", owner: str = "owner") -> Questi
 OPENED: list[SqliteRunStore] = []
 
 
-def a_store(file: Path, **options: Any) -> SqliteRunStore:
-    """A store that is closed when its test is over: from Python 3.13 on, an open connection is a warning."""
+def open_sqlite(file: Path, **options: Any) -> SqliteRunStore:
+    """Return a store that is closed after the test: from Python 3.13 on, an open connection is a warning."""
     OPENED.append(SqliteRunStore(file, **options))
     return OPENED[-1]
 
@@ -81,14 +81,16 @@ async def found(store: RunStore, run_id: str, thread_id: str = "t", owner: str =
     return run
 
 
-async def one_record_spoilt(store: RunStore, spoil: Callable[[str], Awaitable[None]], logged: io.StringIO) -> None:
-    """Check that a record counts as missing, and is logged with its key, once `spoil` has made it unreadable."""
-    odd = await begin(store, opening("q"), "r1", thread_id="t1")
-    run = await begin(store, opening("z"), "r2", thread_id="t2")
-    await spoil(odd.key)
+async def check_an_unreadable_record(
+    store: RunStore, spoil: Callable[[str], Awaitable[None]], logged: io.StringIO
+) -> None:
+    """Check that a record which `spoil` makes unreadable, by its key, counts as missing and is logged."""
+    spoilt = await begin(store, opening("q"), "r1", thread_id="t1")
+    readable = await begin(store, opening("z"), "r2", thread_id="t2")
+    await spoil(spoilt.key)
     assert await store.find("owner", "t1", "r1") is None
-    assert odd.key in logged.getvalue()
-    assert [each.run_id for each in await store.recent("owner", 10)] == ["r2"]
-    assert await store.find("owner", "t2", "r2") == run
+    assert spoilt.key in logged.getvalue()
+    assert await store.recent("owner", 10) == [readable]
+    assert await store.find("owner", "t2", "r2") == readable
     assert isinstance(await claim(store, opening("q")), Granted)
-    assert (await complete(store, odd)).answer == "answer"
+    assert (await complete(store, spoilt)).answer == "answer"

@@ -2,8 +2,7 @@
 
 import io
 import json
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -16,7 +15,9 @@ from contit_mcp.runs.fallback import OPERATION_SECONDS, PAUSE_SECONDS, SLOW_SECO
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.record import START_LEASE_SECONDS, RunRecord
 from contit_mcp.runs.store import RunStore
-from contit_mcp.telemetry.call_stats import Listener, start_call_stats
+from contit_mcp.telemetry.call_stats import NULL_LISTENER, Listener, start_call_stats
+from contit_mcp.telemetry.metrics import Metrics
+from tests.children import samples
 from tests.runs.steps import Clock, begin, claim, complete, follow_up, found, opening
 from tests.stage import OWNER, wall_clock
 
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.anyio
 
 @dataclass
 class Server:
-    """A shared store that can be down, slow, or emptied; several processes can use it."""
+    """A shared store that can be down, slow, or replaced by an empty one; several processes can use it."""
 
     shared: MemoryRunStore = field(default_factory=lambda: MemoryRunStore(now=wall_clock))
     down: bool = False
@@ -46,54 +47,27 @@ class Server:
     def now(self) -> float:
         return wall_clock()
 
-    def loses_everything(self) -> None:
-        self.shared = MemoryRunStore(now=wall_clock)
+
+def process(server: Server, listener: Listener = NULL_LISTENER) -> FallbackRunStore:
+    """Return what one process has: the shared store, and a memory of its own."""
+    return FallbackRunStore(cast("RunStore", server), MemoryRunStore(now=wall_clock), listener=listener)
 
 
-@dataclass
-class Events(Listener):
-    """A listener that writes down what it is told."""
-
-    operations: list[tuple[str, float, bool]] = field(default_factory=list)
-    states: list[bool] = field(default_factory=list)
-    slowness: list[bool] = field(default_factory=list)
-
-    @contextmanager
-    def store_use(self, operation: str) -> Iterator[None]:
-        began, failed = anyio.current_time(), True
-        try:
-            yield
-            failed = False
-        finally:
-            self.operations.append((operation, round(anyio.current_time() - began, 3), failed))
-
-    def store_slow(self, *, slow: bool) -> None:
-        self.slowness.append(slow)
-
-    def store_usable(self, *, usable: bool) -> None:
-        self.states.append(usable)
+def warnings(logged: io.StringIO) -> list[str]:
+    lines = [json.loads(line) for line in logged.getvalue().splitlines()]
+    return [line["event"] for line in lines if line["level"] == "warning"]
 
 
-def process(server: Server, events: Events | None = None) -> FallbackRunStore:
-    return FallbackRunStore(
-        cast("RunStore", server), MemoryRunStore(now=wall_clock), listener=Events() if events is None else events
-    )
-
-
-def lines(logged: io.StringIO) -> list[tuple[str, str]]:
-    events = [json.loads(line) for line in logged.getvalue().splitlines()]
-    return [(event["event"], event["level"]) for event in events if event["event"].startswith("store.")]
-
-
-async def until_back(store: RunStore, server: Server) -> None:
+async def end_outage(server: Server, store: RunStore) -> None:
+    """Let the server work again, and wait until this process uses it."""
     server.down = False
     await anyio.sleep(PAUSE_SECONDS)
     await store.find("nobody", "t")
 
 
 async def test_while_the_store_is_down_memory_decides_and_the_log_says_so_once(logged: io.StringIO) -> None:
-    server, events = Server(down=True), Events()
-    store, stats = process(server, events), start_call_stats()
+    server = Server(down=True)
+    store, stats = process(server), start_call_stats()
     run = await begin(store, opening("q"), "r")
     assert await claim(store, opening("q")) == Deduplicated(run)
     assert isinstance(await claim(store, follow_up("z")), Busy)
@@ -101,10 +75,9 @@ async def test_while_the_store_is_down_memory_decides_and_the_log_says_so_once(l
     assert await store.find("owner", "t", "r") == ended
     assert await store.find("owner", "t") == ended
     assert [each.run_id for each in await store.recent("owner", 5)] == ["r"]
-    assert lines(logged) == [("store.unusable", "warning")]
+    assert warnings(logged) == ["store.unusable"]
     assert "The server is down." in logged.getvalue()
     assert (server.operations, stats.events["store_error"]) == (1, 1)
-    assert (events.operations, events.states) == ([("claim", 0.0, True)], [False])
 
 
 async def test_a_run_that_changed_in_the_outage_is_stored_again_when_it_is_next_used() -> None:
@@ -114,7 +87,7 @@ async def test_a_run_that_changed_in_the_outage_is_stored_again_when_it_is_next_
     server.down = True
     await complete(here, run)
     later = await begin(here, opening("meanwhile"), "r1", thread_id="t1")
-    await until_back(here, server)
+    await end_outage(server, here)
     for each in (run, later):
         await here.change(each, lambda run, _: run.owed())
     assert (await found(there, "r0", "t0")).answer == "answer"
@@ -129,23 +102,26 @@ async def test_an_end_that_others_have_stored_meanwhile_stays() -> None:
     await complete(here, run, "of here")
     server.down = False
     await complete(there, run, "of there")
-    await until_back(here, server)
+    await end_outage(server, here)
     assert (await here.change(run, lambda run, _: run.delivered())).answer == "of there"
     assert (await found(there, "r")).answer == "of there"
 
 
-async def test_a_store_that_comes_back_empty_learns_of_the_runs_in_flight_before_it_grants_another() -> None:
+async def test_a_store_that_lost_its_runs_gets_those_in_flight_before_it_grants_another() -> None:
     server = Server()
     here, there = process(server), process(server)
     run = await begin(here, opening("q"), "r")
-    server.loses_everything()
+    server.shared = MemoryRunStore(now=wall_clock)
     assert await claim(here, opening("q")) == Deduplicated(run)
     assert await claim(there, opening("q")) == Deduplicated(run)
     assert isinstance(await claim(there, follow_up("z")), Busy)
 
 
-@pytest.mark.parametrize("pause", [0, 86_500], ids=["", "after the store has forgotten what memory has"])
-async def test_a_grant_still_says_that_a_start_was_cut_off_if_memory_was_behind(clock: Clock, pause: float) -> None:
+@pytest.mark.parametrize("pause", [0, 86_500], ids=["store-knows-the-run", "store-forgot-the-run"])
+async def test_a_run_that_ended_elsewhere_blocks_no_retry_nor_hides_that_its_start_died(
+    clock: Clock, pause: float
+) -> None:
+    """The memory of the process that retries still has the thread's earlier run in flight."""
     shared = MemoryRunStore(now=clock)
     here, there = (FallbackRunStore(shared, MemoryRunStore(now=clock)) for _ in range(2))
     run = await begin(here, opening("q"), "r")
@@ -154,29 +130,18 @@ async def test_a_grant_still_says_that_a_start_was_cut_off_if_memory_was_behind(
     await claim(there, follow_up("z"))
     clock.at(pause + 60)
     retry = await claim(here, follow_up("z"))
-    assert isinstance(retry, Granted)
-    assert retry.interrupted
+    assert retry == Granted(retry.record, interrupted=True)
 
 
-async def test_a_start_that_died_in_an_outage_is_told_to_a_retry_after_it() -> None:
-    """Only memory knows of its intent."""
+async def test_a_grant_after_an_outage_says_that_a_start_died_in_it() -> None:
+    """Only memory knows of that start."""
     server = Server(down=True)
     store = process(server)
-    assert isinstance(await claim(store, opening("q")), Granted)
+    await claim(store, opening("q"))
     await anyio.sleep(START_LEASE_SECONDS)
-    await until_back(store, server)
+    await end_outage(server, store)
     retry = await claim(store, opening("q"))
-    assert isinstance(retry, Granted)
-    assert retry.interrupted
-
-
-async def test_a_run_that_ended_elsewhere_keeps_nothing_from_starting_here() -> None:
-    server = Server()
-    here, there = process(server), process(server)
-    run = await begin(here, opening("q"), "r")
-    ended = await complete(there, run)
-    await there.change(ended, lambda run, _: run.delivered())
-    assert isinstance(await claim(here, follow_up("z")), Granted)
+    assert retry == Granted(retry.record, interrupted=True)
 
 
 async def test_a_reading_that_comes_late_undoes_no_end_that_memory_knows() -> None:
@@ -184,24 +149,18 @@ async def test_a_reading_that_comes_late_undoes_no_end_that_memory_knows() -> No
     server = Server(seconds=0.5)
     store = process(server)
     run = await begin(store, opening("q"), "r")
-
-    async def read_late() -> None:
-        await store.find("owner", "t", "r")
-
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(read_late)
+        tasks.start_soon(found, store, "r")
         await anyio.sleep(0.4)
         server.seconds = 0.0
         await complete(store, run)
     server.down = True
-    seen = await store.find("owner", "t", "r")
-    assert seen is not None
-    assert seen.answer == "answer"
+    assert (await found(store, "r")).answer == "answer"
 
 
-async def test_a_store_that_hangs_costs_two_seconds_and_then_one_operation_at_a_time() -> None:
-    server, events = Server(seconds=1e6), Events()
-    store = process(server, events)
+async def test_a_store_that_hangs_costs_two_seconds_and_then_one_operation_at_a_time(logged: io.StringIO) -> None:
+    server = Server(seconds=1e6)
+    store = process(server)
     began = anyio.current_time()
     runs: list[RunRecord] = []
 
@@ -221,20 +180,7 @@ async def test_a_store_that_hangs_costs_two_seconds_and_then_one_operation_at_a_
             tasks.start_soon(ask, number)
     assert anyio.current_time() - began <= OPERATION_SECONDS + 0.01
     assert server.operations == before + 1
-    assert events.states == [False]
-    assert ("claim", OPERATION_SECONDS, True) in events.operations
-
-
-async def test_a_store_that_hangs_is_closed_in_two_seconds(logged: io.StringIO) -> None:
-    server = Server()
-    store = process(server)
-    server.down = True
-    await begin(store, opening("q"), "r")
-    server.down, server.seconds = False, 1e6
-    began = anyio.current_time()
-    await store.aclose()
-    assert anyio.current_time() - began <= 2.0
-    assert lines(logged)[-1] == ("store.not_closed", "warning")
+    assert warnings(logged) == ["store.unusable"]
 
 
 async def test_an_answer_that_memory_has_dropped_is_read_from_the_store() -> None:
@@ -251,37 +197,40 @@ async def test_an_answer_that_memory_has_dropped_is_read_from_the_store() -> Non
 SPEEDS: dict[str, tuple[list[float], list[str]]] = {
     "fast": ([0.01] * 50, []),
     "slow": ([0.3] * 50, ["store.slow"]),
-    "as slow as it may be": ([SLOW_SECONDS - 0.01] * 50, []),
+    "just below slow": ([SLOW_SECONDS - 0.01] * 50, []),
     "slow once in a while": (([0.01] * 4 + [1.5]) * 10, []),
     "slow, then fast": ([0.3] * 20 + [0.01] * 120, ["store.slow", "store.fast"]),
     "fast once in a while": (([0.3] * 4 + [0.01]) * 10, []),
-    "slow and sometimes unusable, and back": (
+    "slow, at times unusable, then fast": (
         ([0.3] * 6 + [9.0]) * 4 + [0.01] * 120,
         ["store.slow", "store.unusable", "store.back", "store.fast"],
     ),
 }
+"""The seconds of each operation, and the events that are logged."""
 
 
-@pytest.mark.parametrize("name", SPEEDS)
-async def test_a_slow_store_is_told_once_in_each_direction(name: str, logged: io.StringIO) -> None:
+@pytest.mark.parametrize(("operations", "events"), SPEEDS.values(), ids=SPEEDS)
+async def test_each_change_of_a_stores_state_is_logged_once(
+    operations: list[float], events: list[str], logged: io.StringIO
+) -> None:
     """Neither a single slow operation nor a single fast one changes the state."""
-    seconds, told = SPEEDS[name]
-    server, events = Server(), Events()
-    store = process(server, events)
-    for server.seconds in seconds:
+    server, metrics = Server(), Metrics()
+    store = process(server, metrics)
+    for server.seconds in operations:
         await store.find(OWNER, "t")
         if server.seconds > OPERATION_SECONDS:
             await anyio.sleep(PAUSE_SECONDS)
-    assert lines(logged) == [(event, "warning") for event in told]
-    assert events.slowness == [event == "store.slow" for event in told if event in {"store.slow", "store.fast"}]
-    assert events.states == [event == "store.back" for event in told if event in {"store.unusable", "store.back"}]
+    assert warnings(logged) == events
+    shown = samples(metrics.text("text/plain")[0].decode())
+    assert (shown["contit_mcp_store_usable"], shown["contit_mcp_store_slow"]) == (1, events == ["store.slow"])
 
 
-async def test_a_burst_that_one_pause_of_this_process_makes_slow_is_no_slow_store(logged: io.StringIO) -> None:
-    """All of them end at one moment."""
+async def test_operations_that_one_pause_of_this_process_delays_together_make_no_slow_store(
+    logged: io.StringIO,
+) -> None:
     server = Server(seconds=0.9)
     store = process(server)
     async with anyio.create_task_group() as tasks:
         for number in range(SPEED_ROW * 4):
             tasks.start_soon(store.find, OWNER, f"t{number}")
-    assert lines(logged) == []
+    assert warnings(logged) == []

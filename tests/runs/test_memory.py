@@ -8,16 +8,20 @@ from tests.runs.steps import Clock, begin, claim, complete, fail, found, opening
 pytestmark = pytest.mark.anyio
 
 
-async def test_beyond_its_capacity_the_oldest_ended_runs_go_and_none_in_flight(clock: Clock) -> None:
-    store = MemoryRunStore(capacity=3, now=clock)
+async def test_beyond_its_capacity_the_oldest_ended_runs_and_dead_starts_go_and_no_run_in_flight(clock: Clock) -> None:
+    store = MemoryRunStore(capacity=10, now=clock)
     in_flight = await begin(store, opening("in flight"), "r", thread_id="in flight")
-    for number in range(6):
-        clock.at(number)
+    for number in range(50):
+        clock.at(number * 30)
+        await claim(store, opening(f"died {number}"))
         await fail(store, await begin(store, opening(f"q{number}"), "r", thread_id=f"t{number}"))
-    await claim(store, opening("one more"))
+        assert len(store) <= 12
     assert await store.find("owner", "in flight", "r") == in_flight
-    left = [number for number in range(6) if await store.find("owner", f"t{number}", "r")]
-    assert left == [5]  # beside the one in flight and the newest intent
+    left = [number for number in range(50) if await store.find("owner", f"t{number}", "r")]
+    assert left == list(range(left[0], 50))
+    clock.at(90_000)
+    await store.find("owner", "t0")
+    assert len(store) == 0
 
 
 async def test_beyond_their_size_the_oldest_answers_go_and_their_runs_stay(clock: Clock) -> None:
@@ -38,10 +42,8 @@ async def test_a_run_whose_answer_has_expired_goes_before_a_younger_one_with_its
         await complete(store, await begin(store, opening(f"q{number}"), "r", thread_id=f"t{number}"))
     clock.at(3_800)
     await begin(store, opening("q3"), "r", thread_id="t3")
-    runs = [await store.find("owner", f"t{number}", "r") for number in range(4)]
-    assert [run and run.answer for run in runs] == [None, None, "answer", None]
-    assert runs[0] is None
-    assert runs[1] is not None
+    assert await store.find("owner", "t0", "r") is None
+    assert [(await found(store, "r", thread_id)).answer for thread_id in ("t1", "t2")] == [None, "answer"]
 
 
 async def test_an_intent_is_kept_however_the_clock_jumps(clock: Clock) -> None:
@@ -51,15 +53,3 @@ async def test_an_intent_is_kept_however_the_clock_jumps(clock: Clock) -> None:
     await claim(store, opening("other"))
     run = await start(store, granted.record, "r")
     assert await store.find("owner", "t", "r") == run
-
-
-async def test_old_runs_and_starts_that_died_are_forgotten(clock: Clock) -> None:
-    store = MemoryRunStore(capacity=10, now=clock)
-    for number in range(50):
-        clock.at(number * 30)
-        await claim(store, opening(f"died {number}"))
-        await complete(store, await begin(store, opening(f"q{number}"), "r", thread_id=f"t{number}"))
-        assert len(store) <= 12
-    clock.at(90_000)
-    await store.find("owner", "t0")
-    assert await store.recent("owner", 100) == []

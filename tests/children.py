@@ -142,7 +142,7 @@ def contit(options: SandboxOptions | None = None) -> Iterator[Contit]:
 
 @dataclass
 class Served:
-    """`contit-mcp http` as a child process, and its log. A `with` stops it by SIGTERM, and checks that it logged no error."""
+    """`contit-mcp http` as a child process, and its log. A `with` stops it, and checks that it has logged no error."""
 
     environment: Mapping[str, str]
     arguments: Sequence[str] = ()
@@ -319,7 +319,7 @@ def request_of(
 
 
 def message_of(era: str, method: str, params: dict[str, Any], *, name: str | None = None) -> dict[str, Any]:
-    """Return the arguments of `httpx.post` for any request of that era; `name` is that of the tool, prompt or resource."""
+    """Return the arguments of `httpx.post` for any request of that era; `name` names its tool, prompt or resource."""
     headers = {"Accept": "application/json, text/event-stream"}
     if era == "modern":
         headers |= {"Mcp-Protocol-Version": _MODERN, "Mcp-Method": method} | ({"Mcp-Name": name} if name else {})

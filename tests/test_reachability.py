@@ -76,3 +76,15 @@ async def test_an_outage_ends_when_answers_come_and_nothing_has_failed_for_three
     changes = [("contit.unreachable", cause), ("contit.back", None)] if cause else []
     assert [(line["event"], line.get("cause")) for line in lines] == changes
     assert (state.in_flight, state.oldest_seconds) == (0, 0)
+
+
+async def test_the_number_and_the_age_of_the_requests_that_wait_are_known() -> None:
+    state = Reachability()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(at_once, state, 3, 5)
+        await anyio.sleep(1)
+        tasks.start_soon(at_once, state, 2, 9)
+        await anyio.sleep(1)
+        assert (state.in_flight, round(state.oldest_seconds, 3)) == (5, 2)
+        await anyio.sleep(4)
+        assert (state.in_flight, round(state.oldest_seconds, 3)) == (2, 5)

@@ -151,8 +151,8 @@ class RunStarter:
     async def _let_it_start(self, deadline: float) -> None:
         if anyio.current_time() + _CLAIM_PAUSE_SECONDS > deadline:
             raise errors.APITimeoutError(
-                "Another call is still sending a question to Contit on this conversation.",
-                hint="Ask again in the same words. If that call asks the same question, you get its run.",
+                "Another call is still sending this question, or another one on this thread, to Contit.",
+                hint="Ask again in the same words: the same question returns that run instead of starting another.",
                 may_have_arrived=False,
             )
         await anyio.sleep(_CLAIM_PAUSE_SECONDS)

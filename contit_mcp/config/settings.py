@@ -69,7 +69,7 @@ class UpstreamSettings(_Part):
         " page about the AI assistant.",
     )
     base_url: Url = Field("https://api.contit.cloud", description="Address of Contit: https, or http on this machine.")
-    ca_file: UserPath | None = Field(None, description="PEM file with authorities to trust beside the system's.")
+    ca_file: UserPath | None = Field(None, description="PEM file with further certificate authorities to trust.")
     upstream_body_bytes: int = Field(8_388_608, ge=65_536, description="Largest body read from Contit, decompressed.")
 
     @model_validator(mode="after")

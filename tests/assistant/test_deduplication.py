@@ -38,7 +38,7 @@ async def test_when_the_caller_that_polls_leaves_another_one_polls_on() -> None:
         await anyio.sleep(1)
         assert (await stage.ask("q", observer=notes)).response == answer_to("q")
     assert stage.contit.started("q") == 1
-    assert notes.heard[-1] == "completed"
+    assert (notes.heard[0], notes.heard[-1]) == ("thread_1/run_2", "completed")
 
 
 async def test_start_and_ask_of_one_question_share_its_run_also_on_the_thread_that_it_began() -> None:
@@ -62,7 +62,7 @@ async def test_a_caller_that_leaves_during_start_gets_the_run_when_it_asks_again
     assert (await stage.response(again)).response == answer_to("q")
 
 
-async def test_more_after_more_is_a_new_question() -> None:
+async def test_a_follow_up_that_is_repeated_after_its_answer_is_a_new_question() -> None:
     stage = set_stage(EchoContit(seconds=10))
     first = await stage.ask("list")
     for _ in range(2):

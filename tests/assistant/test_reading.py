@@ -77,7 +77,7 @@ async def test_response_of_an_earlier_run_stays_its_own() -> None:
     assert (report.deduplicated, report.age_seconds) == (False, None)
 
 
-async def test_an_answer_that_is_not_kept_is_read_again_while_it_is_the_latest_and_never_replaced_by_a_newer() -> None:
+async def test_an_answer_that_is_not_stored_is_read_again_unless_a_later_run_is_known() -> None:
     stage = set_stage(retention=RetentionPolicy(answer=0))
     zero = await stage.ask("zero")
     assert zero.response == answer_to("zero")

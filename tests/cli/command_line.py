@@ -1,132 +1,179 @@
-"""`contit-mcp` as a person starts it: with pipes, on a terminal that is looked at, or inside the test's process."""
+"""`contit-mcp` as a person starts it: inside this process, with pipes, on a terminal, or as a server."""
 
 import io
 import os
 import re
-import signal
+import socket
+import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from subprocess import CompletedProcess
+from subprocess import DEVNULL, STDOUT, CompletedProcess, Popen
+from unittest import mock
 
 import anyio
 import pytest
-from anyio.abc import Process
 
 from contit_mcp.cli.main import main
-from tests.children import COMMAND, Piped, clean_environment, piped
+from contit_mcp.hosts.host import Machine
+from contit_mcp.hosts.table import HOSTS
+from tests.children import COMMAND, STATE, clean_environment
+from tests.rules.tree import ROOT
 
-STATE = Path("set by the fixture `state`")
-"""The state folder of the processes that are started here."""
-
-_LEFT_OUT = {
-    "http_proxy", "https_proxy", "all_proxy", "no_proxy", "no_color", "ssl_cert_file", "columns",
-    # By these the developer's own hosts would be found below another HOME too.
-    "xdg_config_home", "appdata", "localappdata", "claude_config_dir", "codex_home", "copilot_home",
-}  # fmt: skip
+NOWHERE = "http://127.0.0.1:9"  # nothing listens there
+Ended = CompletedProcess[str]
 
 
 def environment(**more: str) -> dict[str, str]:
-    """This environment without anything of Contit's and without proxies, with the test's state folder and `more`."""
-    kept = {name: value for name, value in clean_environment().items() if name.lower() not in _LEFT_OUT}
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # commands are printed as they are on PATH
-    return kept | {"CONTIT_MCP_STATE_DIR": str(STATE), "TERM": "xterm-256color", "PATH": path} | more
+    """Return this environment with `more`; of Contit's settings only the state folder is kept (fixture `state`)."""
+    return clean_environment() | {"CONTIT_MCP_STATE_DIR": os.environ.get("CONTIT_MCP_STATE_DIR", STATE.name)} | more
 
 
 def upstream(url: str, **more: str) -> dict[str, str]:
     return {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", **more}
 
 
-def command_in(folder: Path) -> Path:
-    """Write a command `contit-mcp` for shells that have this folder on their PATH."""
-    folder.mkdir(parents=True, exist_ok=True)
-    command = folder / "contit-mcp"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m contit_mcp "$@"\n', encoding="utf-8")
-    command.chmod(0o755)
-    return command
+def file_of(slug: str, scope: str = "user") -> Path:
+    """Return the file in which this host, on this machine, keeps its servers."""
+    return HOSTS[slug].place(Machine.this(), scope).path
 
 
-async def run(*arguments: str, **more: str) -> "CompletedProcess[str]":
+# --- Running a command, and its output
+
+
+def run_here(*arguments: str, **variables: str | None) -> Ended:
+    """Run a command inside this process, which is quicker than a new one. A variable that is None is not set."""
+    return run_with_stdin(b"", *arguments, **variables)
+
+
+def run_with_stdin(stdin: bytes, /, *arguments: str, **variables: str | None) -> Ended:
+    given = {name: value for name, value in (environment() | variables).items() if value is not None}
+    stdout, stderr = io.BytesIO(), io.BytesIO()
+    texts = [io.TextIOWrapper(each, "utf-8", write_through=True) for each in (io.BytesIO(stdin), stdout, stderr)]
+    with (
+        mock.patch.dict(os.environ, given, clear=True),
+        mock.patch.multiple(sys, argv=["contit-mcp", *arguments], stdin=texts[0], stdout=texts[1], stderr=texts[2]),
+        pytest.raises(SystemExit) as ended,
+    ):
+        main()
+    return Ended(arguments, int(ended.value.code or 0), stdout.getvalue().decode(), stderr.getvalue().decode())
+
+
+async def run(*arguments: str, **more: str) -> Ended:
+    """Run a command as a process, with pipes."""
     with anyio.fail_after(60):
         done = await anyio.run_process([*COMMAND, *arguments], input=b"", env=environment(**more), check=False)
-    return CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+    return Ended(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
-def started(*arguments: str, **more: str) -> AbstractAsyncContextManager[Piped]:
-    return piped(Piped, [*COMMAND, *arguments], environment(**more))
-
-
-# --- inside this process, which is quicker
+def output_of(ended: Ended, code: int) -> str:
+    """Check the exit code, and return all that the command has printed."""
+    output = ended.stdout + ended.stderr
+    assert ended.returncode == code, output
+    return output
 
 
 _AN_ERROR = re.compile(r"(?:note: [^\n]+\n)*(?:Usage: [^\n]+\n)?error: [^\n]+\nhint: [^\n]+\n")
 
 
-@dataclass
-class Ended:
-    code: int
-    stdout: str
-    stderr: str
-
-    def is_calm(self) -> bool:
-        """Whether there is no traceback, no bug, and at most one error with its hint."""
-        said = self.stdout + self.stderr
-        calm = "Traceback" not in said and "That is a bug" not in said and "Exception ignored" not in said
-        return calm and ("error: " not in self.stderr or _AN_ERROR.search(self.stderr) is not None)
+def has_clean_output(ended: Ended) -> bool:
+    """Return whether there is no traceback, no bug, and at most one error, with its hint."""
+    output = ended.stdout + ended.stderr
+    is_clean = all(text not in output for text in ("Traceback", "That is a bug", "Exception ignored"))
+    return is_clean and ("error: " not in ended.stderr or _AN_ERROR.search(ended.stderr) is not None)
 
 
-class RunHere:
-    """Runs commands as the console script does, each in a clean environment."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self._monkeypatch, self._capsys = monkeypatch, capsys
-
-    def __call__(self, *arguments: str, **more: str | None) -> Ended:
-        """Run a command with `more` in the environment; None removes a variable."""
-        return self.fed(b"", *arguments, **more)
-
-    def fed(self, stdin: bytes, /, *arguments: str, **more: str | None) -> Ended:
-        given = environment() | more
-        with self._monkeypatch.context() as patch:
-            for name in list(os.environ):
-                patch.delenv(name)
-            for name, value in given.items():
-                if value is not None:
-                    patch.setenv(name, value)
-            patch.setattr(sys, "argv", ["contit-mcp", *arguments])
-            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-            self._capsys.readouterr()
-            with pytest.raises(SystemExit) as ended:
-                main()
-        said = self._capsys.readouterr()
-        return Ended(int(ended.value.code or 0), said.out, said.err)
+# --- Programs that are used while they run
 
 
-# --- on a terminal
+@contextmanager
+def serving(
+    command: Sequence[str | Path], given: Mapping[str, str], port: int, folder: Path | None = None
+) -> Iterator["Popen[bytes]"]:
+    """Run a server while inside, as soon as its port takes connections; end it by SIGTERM."""
+    with socket.create_server(("127.0.0.1", port)):
+        pass  # no other server listens there
+    with (
+        tempfile.TemporaryFile() as output,
+        Popen(command, cwd=folder, env=given, stdin=DEVNULL, stdout=output, stderr=STDOUT) as process,
+    ):
+        try:
+            ends = time.monotonic() + 90
+            while process.poll() is None and time.monotonic() < ends:
+                with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                    break
+                time.sleep(0.1)
+            else:
+                output.seek(0)
+                raise AssertionError(output.read()[-2_000:])
+            yield process
+            process.terminate()
+            process.wait(10)
+        finally:
+            process.kill()
 
 
-@dataclass
+class Reader:
+    """A reader with an empty home folder, in which the program is installed already."""
+
+    def __init__(self, home: Path, **more: str) -> None:
+        self.home, folder = home, home / ".contit-mcp" / "bin"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "contit-mcp").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m contit_mcp "$@"\n', encoding="utf-8")
+        (folder / "contit-mcp").chmod(0o755)
+        path = f"{folder}{os.pathsep}{os.environ['PATH']}"
+        self.environment = {"HOME": str(home), "PATH": path, "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT), **more}
+
+    def types(self, text: str) -> str:
+        """Run a block, and return what it prints."""
+        command = ["bash", "-eu", "-o", "pipefail", "-c", text]
+        done = subprocess.run(
+            command, cwd=self.home, env=self.environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def serves(self, text: str, port: int) -> "AbstractContextManager[subprocess.Popen[bytes]]":
+        """Run a block that ends with a server, which serves while inside."""
+        return serving(["bash", "-eu", "-c", text], self.environment, port, self.home)
+
+
 class Terminal:
-    """A pseudo-terminal with a process on it."""
+    """A pseudo-terminal with a program on it: keys go in, and what the program has written can be searched."""
 
-    process: Process
-    leader: int
-    written: str = ""
-    changed: anyio.Event = field(default_factory=anyio.Event)
+    def __init__(self, process: "Popen[bytes]", descriptor: int, seconds: float) -> None:
+        self.process = process
+        self._descriptor, self._seconds, self._written = descriptor, seconds, b""
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
 
-    async def until(self, seen: Callable[[str], bool]) -> None:
-        """Wait until what was written satisfies the test."""
-        while not seen(self.written):
-            self.changed = anyio.Event()
-            await self.changed.wait()
+    def _read(self) -> None:
+        with suppress(OSError):  # the program has ended
+            while data := os.read(self._descriptor, 65_536):
+                self._written += data
 
-    def type(self, text: str) -> None:
-        os.write(self.leader, text.encode())
+    @property
+    def written(self) -> str:
+        return self._written.decode(errors="replace")
+
+    def press(self, *keys: str) -> None:
+        """Press keys one after the other, as slowly as a person: programs take fast ones for pasted text."""
+        for key in keys:
+            os.write(self._descriptor, key.encode())
+            time.sleep(0.5)
+
+    def wait_for(self, condition: Callable[[], object], seconds: float | None = None) -> None:
+        ends = time.monotonic() + (seconds or self._seconds)
+        while not condition():
+            assert time.monotonic() < ends, self.written[-4_000:]
+            time.sleep(0.1)
 
     def screen(self) -> list[str]:
-        """The lines as they are there now, without colours, and without blanks at their ends."""
+        """Return the lines that are visible now, without colours, and without blanks at their ends."""
         lines = [""]
         without_colours = re.sub(r"\x1b\[[?\d;]*[B-JL-Za-z]", "", self.written)
         for piece in re.findall(r"\x1b\[2K|\x1b\[1A|\n|[^\x1b\r\n]+", without_colours):
@@ -141,43 +188,30 @@ class Terminal:
         return [line.rstrip() for line in lines]
 
 
-@asynccontextmanager
-async def on_terminal(*arguments: str, **more: str) -> AsyncIterator[Terminal]:
-    """A command whose stdin, stdout and stderr are a terminal of 80 columns; at the end it has ended."""
+@contextmanager
+def in_terminal(
+    command: Sequence[str | Path], given: Mapping[str, str], folder: Path | None = None, *,
+    size: tuple[int, int] = (24, 80), seconds: float = 30.0,
+) -> Iterator[Terminal]:  # fmt: skip
+    """Run a program in a terminal; its waits, and the one for its end, are over after so many seconds."""
     import pty  # noqa: PLC0415 - not on Windows
     import termios  # noqa: PLC0415 - likewise
 
-    leader, follower = pty.openpty()
-    termios.tcsetwinsize(follower, (24, 80))
+    descriptor, screen = pty.openpty()
+    termios.tcsetwinsize(screen, size)
+    process = Popen(command, cwd=folder, env=given, stdin=screen, stdout=screen, stderr=screen, start_new_session=True)
+    os.close(screen)
+    terminal = Terminal(process, descriptor, seconds)
     try:
-        async with await anyio.open_process(
-            [*COMMAND, *arguments], stdin=follower, stdout=follower, stderr=follower, env=environment(**more)
-        ) as process:
-            os.close(follower)
-            terminal = Terminal(process, leader)
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_read, leader, terminal)
-                try:
-                    with anyio.fail_after(30):
-                        yield terminal
-                        await process.wait()
-                except BaseException:
-                    process.send_signal(signal.SIGKILL)
-                    raise
+        yield terminal
+        process.wait(seconds)
     finally:
-        os.close(leader)
+        process.kill()
+        process.wait()
+        terminal.reader.join(5)
+        os.close(descriptor)
 
 
-async def _read(leader: int, terminal: Terminal) -> None:
-    rest = b""
-    while True:
-        await anyio.wait_readable(leader)
-        try:
-            rest += os.read(leader, 65_536)
-        except OSError:  # nobody holds the other end
-            return
-        # A character may come in two pieces.
-        text = rest.decode(errors="ignore")
-        rest = rest[len(text.encode()) :]
-        terminal.written += text
-        terminal.changed.set()
+def on_terminal(*arguments: str, **more: str) -> AbstractContextManager[Terminal]:
+    """Run a command in a terminal of 80 columns; at the end it has ended."""
+    return in_terminal([*COMMAND, *arguments], environment(**more))

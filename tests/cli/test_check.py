@@ -9,33 +9,28 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from contit_mcp.cli.check import check_callers, check_store
 from contit_mcp.cli.findings import Finding, check_contit, explain_connection, proxy_for
 from contit_mcp.config.sources import load_settings
 from contit_mcp.runs.sqlite import FILE_NAME
-from contit_mcp.sandbox.options import parse_fault
 from tests.children import Contit, free_port, in_thread
-from tests.cli.command_line import RunHere, upstream
-from tests.contit.raw_server import Connection, no_proxies, raw_server
+from tests.cli.command_line import NOWHERE, run_here, upstream
+from tests.contit.raw_server import Connection, raw_server
 from tests.contit.test_tls_and_proxies import make_authority
 
-__all__ = ["no_proxies"]
 pytestmark = pytest.mark.anyio
 
-NOWHERE = "http://127.0.0.1:9"
 TOKENS = f"alice:{'a' * 32},bob:{'b' * 32}"
 
 
 # --- the command
 
 
-def test_when_all_is_well_it_says_so_line_by_line(
-    tmp_path: Path, state: Path, sandbox: Contit, run_here: RunHere
-) -> None:
-    """The command line goes over the environment, and that over the settings file."""
+def test_when_all_is_well_it_says_so_line_by_line(tmp_path: Path, state: Path, sandbox: Contit) -> None:
+    """No run is started. The command line wins over the environment, and that over the settings file."""
     key, settings = tmp_path / "key", tmp_path / "contit-mcp.toml"
     key.write_text("sandbox-key\n", encoding="utf-8")
     settings.write_text(f'base_url = "{sandbox.url}"\napi_key_file = "{key}"\n', encoding="utf-8")
@@ -47,17 +42,19 @@ def test_when_all_is_well_it_says_so_line_by_line(
         f"ok   Contit at {sandbox.url}: it answers, and wants a credential",
         f"ok   Credential: API key, in the file {key}; it is good",
     ]
-    assert (checked.code, checked.stderr, state.exists()) == (0, "", False)
+    assert (checked.returncode, checked.stderr, state.exists()) == (0, "", False)
+    requests = [(request.endpoint, request.status) for request in sandbox.record.requests]
+    assert (requests, sandbox.record.runs) == ([("status", 401), ("status", 404)], [])
     assert f"Contit at {NOWHERE}" in run_here("check", "--config", str(settings), CONTIT_BASE_URL=NOWHERE).stdout
     again = run_here("check", "--config", str(settings), "--base-url", sandbox.url, CONTIT_BASE_URL=NOWHERE)
-    assert again.code == 0
+    assert again.returncode == 0
 
 
-def test_a_failure_has_a_hint_on_its_own_line_and_a_proxy_is_named_without_its_password(run_here: RunHere) -> None:
+def test_a_failure_has_a_hint_on_its_own_line_and_a_proxy_is_named_without_its_password() -> None:
     proxy = "http://user:PASSWORD-MARKER@127.0.0.1:9"
     checked = run_here("check", CONTIT_BASE_URL="https://contit.example", HTTPS_PROXY=proxy)
     lines = checked.stdout.splitlines()
-    assert (checked.code, lines[0]) == (1, "     Proxy: http://127.0.0.1:9")
+    assert (checked.returncode, lines[0]) == (1, "     Proxy: http://127.0.0.1:9")
     assert lines[-4].startswith("FAIL Contit at https://contit.example: ")
     assert lines[-3].startswith("     hint: Check HTTPS_PROXY")
     assert lines[-2] == "FAIL Credential: No Contit credential is configured."
@@ -65,16 +62,16 @@ def test_a_failure_has_a_hint_on_its_own_line_and_a_proxy_is_named_without_its_p
     assert "MARKER" not in checked.stdout + checked.stderr
 
 
-def test_json_holds_every_finding_or_that_the_settings_cannot_be_used(sandbox: Contit, run_here: RunHere) -> None:
+def test_json_holds_every_finding_or_that_the_settings_cannot_be_used(sandbox: Contit) -> None:
     checked = run_here("check", "--json", **upstream(sandbox.url, CONTIT_API_KEY="wrong-key"))
     found = json.loads(checked.stdout)
-    assert (checked.code, found["ok"]) == (1, False)
+    assert (checked.returncode, found["ok"]) == (1, False)
     assert {frozenset(finding) for finding in found["findings"]} == {frozenset({"subject", "verdict", "good", "hint"})}
     assert [finding["good"] for finding in found["findings"]] == [None, None, True, True, False]
     assert "wrong-key" not in checked.stdout
     unusable = run_here("check", "--json", "--config", "no-such-file.toml")
     (finding,) = json.loads(unusable.stdout)["findings"]
-    assert (unusable.code, finding["subject"], "cannot be read" in finding["verdict"]) == (1, "Settings", True)
+    assert (unusable.returncode, finding["subject"], "cannot be read" in finding["verdict"]) == (1, "Settings", True)
 
 
 # --- the store
@@ -95,12 +92,12 @@ def test_json_holds_every_finding_or_that_the_settings_cannot_be_used(sandbox: C
         ({"CONTIT_MCP_STORE_FILE": "TMP/missing"}, False, "cannot be read"),
     ],
 )
-async def test_where_runs_are_remembered_is_said_and_tried_and_nothing_is_left_behind(
+async def test_the_store_is_named_and_tried_and_no_file_is_left_behind(
     given: dict[str, str], good: bool, verdict: str, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch(mode=0o600)
-    environment = {"CONTIT_MCP_STATE_DIR": str(tmp_path / "state")} | given
-    settings = {name: value.replace("TMP", str(tmp_path)) for name, value in environment.items()}
+    given = {"CONTIT_MCP_STATE_DIR": "TMP/state"} | given
+    settings = {name: value.replace("TMP", str(tmp_path)) for name, value in given.items()}
     with anyio.fail_after(30):
         finding = await check_store(load_settings(environment=settings))
     assert finding.good is good
@@ -125,10 +122,10 @@ async def test_where_runs_are_remembered_is_said_and_tried_and_nothing_is_left_b
         ({"CONTIT_MCP_AUTH": "jwt"}, False, "CONTIT_MCP_JWT_ISSUER"),
     ],
 )
-async def test_what_keeps_a_server_from_telling_its_callers_apart_is_a_failure(
+async def test_tokens_that_the_http_server_cannot_use_are_a_failure(
     given: dict[str, str], good: bool, verdict: str, tmp_path: Path
 ) -> None:
-    """No token is shown, and a token file is for mode jwt."""
+    """No finding shows a token. A token file can be checked in mode jwt only."""
     for name, text in (("good", TOKENS), ("empty", ""), ("bad", f"alice {'a' * 32}")):
         (tmp_path / name).write_text(text, encoding="utf-8")
     given = {"CONTIT_MCP_AUTH": "token", **given}
@@ -147,7 +144,7 @@ async def test_what_keeps_a_server_from_telling_its_callers_apart_is_a_failure(
 
 
 async def check(url: str, **environment: str) -> tuple[Finding, Finding]:
-    """What is found of Contit, and of the credential."""
+    """Return the findings about Contit and about the credential."""
     given = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key"} | environment
     with anyio.fail_after(20):
         contit, credential = await check_contit(load_settings(environment=given))
@@ -157,13 +154,6 @@ async def check(url: str, **environment: str) -> tuple[Finding, Finding]:
         assert "\n" not in f"{finding.verdict}{finding.hint}"
         assert "sandbox-key" not in f"{finding}"
     return contit, credential
-
-
-async def test_nothing_is_started(sandbox: Contit) -> None:
-    """401 without the credential and 404 with it, about a run that does not exist."""
-    assert all(finding.good for finding in await check(sandbox.url))
-    requests = [(request.endpoint, request.status) for request in sandbox.record.requests]
-    assert (requests, sandbox.record.runs) == ([("status", 401), ("status", 404)], [])
 
 
 NO_KEY = {"CONTIT_API_KEY": ""}
@@ -184,7 +174,7 @@ CLIENT = "OAuth2 client, in CONTIT_CLIENT_SECRET (hidden)"
         (OAUTH | {"CONTIT_CLIENT_SECRET": "wrong"}, False, CLIENT, ""),
     ],
 )
-async def test_a_credential_that_does_not_work_is_told_from_one_that_may_not(
+async def test_each_state_of_the_credential_has_its_own_finding_and_hint(
     environment: dict[str, str], good: bool | None, said: str, hint: str, sandbox: Contit
 ) -> None:
     given = {name: value.replace("URL", sandbox.url) for name, value in environment.items()}
@@ -194,50 +184,43 @@ async def test_a_credential_that_does_not_work_is_told_from_one_that_may_not(
     assert hint in str(credential.hint)
 
 
-@pytest.mark.parametrize("status", [500, 429, 418])
-@pytest.mark.parametrize("after", [0, 1])
-async def test_another_status_is_said_as_it_is(status: int, after: int, sandbox: Contit) -> None:
-    sandbox.record.add_fault(parse_fault(f"{status} on=status after={after}"))
-    findings = await check(sandbox.url)
-    assert (findings[after].good, f"HTTP {status}" in findings[after].verdict) == (False, True)
-
-
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("without", "with_it", "said"),
     [
-        (HTMLResponse("<h1>Not found</h1>", 404), "answers 404 to every request"),
-        (HTMLResponse("<h1>Welcome</h1>"), "HTTP 200, which Contit does not give"),
-        (RedirectResponse("https://elsewhere.example/"), "HTTP 307, which Contit does not give"),
-        (Response(status_code=403), "refuses even to look at a credential"),
+        (404, 404, "answers 404 to every request"),
+        (403, 403, "refuses even to look at a credential"),
+        (200, 200, "HTTP 200, which Contit does not give"),
+        (307, 307, "HTTP 307, which Contit does not give"),
+        (401, 200, "HTTP 200, which Contit does not give"),
+        *((status, status, f"HTTP {status}") for status in (418, 429, 500)),
+        *((401, status, f"HTTP {status}") for status in (418, 429, 500)),
     ],
 )
-async def test_an_address_that_is_not_contits_is_told_and_not_shown_the_credential(answer: Response, said: str) -> None:
-    """One that asks for a credential and then knows a made-up run is not Contit either."""
-    seen: list[Request] = []
+async def test_an_address_that_does_not_answer_as_contit_does_is_reported(
+    without: int, with_it: int, said: str
+) -> None:
+    """It gets the credential only if it has asked for one."""
+    received: list[Request] = []
 
     async def reply(request: Request) -> Response:
-        seen.append(request)
-        return answer
-
-    async def answers_with_a_credential(request: Request) -> Response:
-        return JSONResponse({"status": "completed"}, 200 if "x-api-key" in request.headers else 401)
+        received.append(request)
+        status = with_it if "x-api-key" in request.headers else without
+        return Response(status_code=status, headers={"Location": "https://elsewhere.example/"})
 
     with in_thread(Starlette(routes=[Route("/{path:path}", reply)])) as url:
         contit, credential = await check(url)
-    assert (contit.good, said in contit.verdict) == (False, True)
-    assert (credential.good, "not tried" in credential.verdict) == (None, True)
-    assert len(seen) == 1
-    assert not {"x-api-key", "authorization"} & set(seen[0].headers)
-    with in_thread(Starlette(routes=[Route("/{path:path}", answers_with_a_credential)])) as url:
-        _, credential = await check(url)
-    assert (credential.good, "HTTP 200, which Contit does not give" in credential.verdict) == (False, True)
+    wrong = credential if without == 401 else contit
+    assert (wrong.good, said in wrong.verdict) == (False, True)
+    if without != 401:
+        assert (credential.good, "not tried" in credential.verdict, len(received)) == (None, True, 1)
+        assert not {"x-api-key", "authorization"} & set(received[0].headers)
 
 
 # --- the way there
 
 
-async def test_what_does_not_answer_is_told_apart(tmp_path: Path) -> None:
-    """A closed port, an unknown name, an unknown certificate authority, and what speaks no TLS or no HTTP."""
+async def test_each_reason_why_contit_cannot_be_reached_has_its_own_finding(tmp_path: Path) -> None:
+    """A closed port, an unknown name, an unknown certificate authority, a server without TLS or HTTP."""
     contit, _ = await check(f"http://127.0.0.1:{free_port()}")
     assert "refused the connection: nothing listens there" in contit.verdict
     contit, _ = await check("https://no-such-host.invalid")
@@ -291,8 +274,8 @@ async def test_a_proxy_that_refuses_is_named_without_its_password(
     assert proxy_for("http://127.0.0.1:8787") is None
 
 
-def test_what_takes_too_long_or_breaks_is_said_as_such() -> None:
-    """Causes can form a circle."""
+def test_a_timeout_and_a_broken_connection_are_explained() -> None:
+    """The causes of an exception can form a circle."""
     for error, said in (
         (httpx.ReadTimeout(""), "did not answer in time"),
         (httpx.ConnectError(""), "could not be reached"),

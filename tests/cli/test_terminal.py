@@ -1,42 +1,37 @@
-"""`contit-mcp ask` on a real pseudo-terminal: what is seen while it waits and what stays; and Ctrl-C, with pipes too."""
+"""`contit-mcp ask` on a pseudo-terminal: the spinner, the answer, and Ctrl-C (also with pipes)."""
 
 import io
 import json
+import os
 import re
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import PIPE, Popen
+from unittest import mock
 
-import anyio
 import pytest
 
 from contit_mcp.cli.terminal import show_answer
 from contit_mcp.sandbox.options import SandboxOptions, parse_fault
-from contit_mcp.sandbox.record import SandboxRecord
-from tests.children import sandbox_on_port
-from tests.cli.command_line import on_terminal, run, started, upstream
+from tests.children import COMMAND, Contit, contit, polls
+from tests.cli.command_line import Ended, environment, on_terminal, run_here, upstream
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals and signals are POSIX's"),
-]
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals and signals are POSIX's")
 
-MARCH = "List all published articles from March 2026"
+DRAFTS, MARCH = "How many drafts are there?", "List all published articles from March 2026"
 HIDES_THE_CURSOR = "\x1b[?25l"
 COLOUR = re.compile(r"\x1b\[[\d;]*[34]\d[\d;]*m")
 LONG_RUN = SandboxOptions(run_seconds=60)
-LEAVES_WITHIN = 3.0
-"""Seconds, on a slow machine; it is 0.1 s on a quick one."""
+LEAVES_WITHIN = 3.0  # seconds, on a slow machine; a quick one needs 0.1 s
 
 
-async def test_a_spinner_shows_state_and_time_and_is_gone_at_the_end() -> None:
-    async with (
-        sandbox_on_port(SandboxOptions(run_seconds=3)) as (url, sandbox),
-        on_terminal("ask", MARCH, **upstream(url)) as terminal,
-    ):
-        await terminal.until(lambda text: re.search(r"0:00:01.*Contit is working", text) is not None)
+def test_a_spinner_shows_state_and_time_and_is_gone_at_the_end() -> None:
+    with contit(SandboxOptions(run_seconds=3)) as it, on_terminal("ask", MARCH, **upstream(it.url)) as terminal:
+        terminal.wait_for(lambda: re.search(r"0:00:01.*Contit is working", terminal.written))
         assert len(terminal.screen()) == 1
     assert terminal.process.returncode == 0
     assert HIDES_THE_CURSOR not in terminal.written  # Ctrl-Z would leave it hidden
@@ -44,25 +39,24 @@ async def test_a_spinner_shows_state_and_time_and_is_gone_at_the_end() -> None:
     assert shown[0] == "I found 12 published articles from March 2026. Here are the most recent:"
     assert " 2 Weekly Update (March 14)" in shown  # rendered: no asterisks
     line = "".join(shown[-3:])
-    assert re.fullmatch(rf'.*[\d.]+ s\. Go on: contit-mcp ask --thread {sandbox.runs[0].thread_id} "\.\.\."', line)
+    thread_id = it.record.runs[0].thread_id
+    assert re.fullmatch(rf'.*[\d.]+ s\. Go on: contit-mcp ask --thread {thread_id} "\.\.\."', line)
     assert not any("is working" in line for line in shown)
     assert COLOUR.search(terminal.written)
 
 
-async def test_a_terminal_without_colours_or_abilities_is_respected(tmp_path: Path) -> None:
+def test_a_terminal_without_colours_or_abilities_is_respected(sandbox: Contit, tmp_path: Path) -> None:
     """NO_COLOR (no-color.org), TERM=dumb, and an installation without the extra `terminal`."""
-    hidden = tmp_path / "sitecustomize.py"
-    hidden.write_text("import sys; sys.modules['rich'] = None", encoding="utf-8")
-    async with sandbox_on_port() as (url, _):
-        async with on_terminal("ask", MARCH, **upstream(url, NO_COLOR="1")) as terminal:
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['rich'] = None", encoding="utf-8")
+    with on_terminal("ask", MARCH, **upstream(sandbox.url, NO_COLOR="1")) as terminal:
+        pass
+    assert ("\x1b[" in terminal.written, COLOUR.search(terminal.written)) == (True, None)
+    for more in ({"TERM": "dumb"}, {"PYTHONPATH": str(tmp_path)}):
+        with on_terminal("ask", MARCH, **upstream(sandbox.url, **more)) as terminal:
             pass
-        assert ("\x1b[" in terminal.written, COLOUR.search(terminal.written)) == (True, None)
-        for more in ({"TERM": "dumb"}, {"PYTHONPATH": str(tmp_path)}):
-            async with on_terminal("ask", MARCH, **upstream(url, **more)) as terminal:
-                pass
-            assert terminal.screen()[0].startswith("I found 12")
-            assert "**Weekly Update**" in terminal.written
-            assert "\x1b" not in terminal.written
+        assert terminal.screen()[0].startswith("I found 12")
+        assert "**Weekly Update**" in terminal.written
+        assert "\x1b" not in terminal.written
 
 
 # --- nothing of an answer is lost, and nothing of it moves the cursor
@@ -73,13 +67,10 @@ class Screen(io.StringIO):
         return True
 
 
-def shown(text: str, columns: int, monkeypatch: pytest.MonkeyPatch) -> str:
+def shown(text: str, columns: int) -> str:
     """Return what a terminal of this width gets of an answer, without colours."""
     screen = Screen()
-    with monkeypatch.context() as patch:
-        patch.setenv("TERM", "xterm")
-        patch.setenv("COLUMNS", str(columns))
-        patch.setattr(sys, "stdout", screen)
+    with mock.patch.dict(os.environ, TERM="xterm", COLUMNS=str(columns)), mock.patch.object(sys, "stdout", screen):
         show_answer(text)
     return re.sub(r"\x1b\[[\d;]*m|\r", "", screen.getvalue())
 
@@ -111,11 +102,9 @@ WORD = "an_id_that_is_wider_than_a_terminal_of_forty_or_even_of_eighty_columns_i
         ("see\rSEEN \x1b[31mred \x9b2J \x1b]0;title\x07", ["see", "SEEN", "[31mred"]),
     ],
 )  # fmt: skip
-def test_no_tag_and_no_address_is_lost(
-    text: str, visible: list[str], columns: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An assistant of a CMS answers about tags and with links; rich alone would drop the one and cut the other."""
-    screen = shown(text, columns, monkeypatch)
+def test_no_tag_and_no_address_is_lost(text: str, visible: list[str], columns: int) -> None:
+    """The assistant of a CMS answers about tags and with links. By itself, rich drops the tags and cuts the links."""
+    screen = shown(text, columns)
     assert max(map(len, screen.split("\n"))) <= columns
     joined = re.sub(r"\s|─", "", screen)  # lines are broken anywhere
     for part in visible:
@@ -123,89 +112,83 @@ def test_no_tag_and_no_address_is_lost(
     assert "\x1b" not in screen
 
 
-def test_of_a_table_that_does_not_fit_every_character_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_a_table_that_does_not_fit_every_character_is_shown() -> None:
     cells = [f"{letter * 9}{letter.upper()}" for letter in "abcdef"]
-    screen = shown(f"|{'|'.join(cells)}|\n|{'-|' * 6}\n", 40, monkeypatch)
+    screen = shown(f"|{'|'.join(cells)}|\n|{'-|' * 6}\n", 40)
     assert [screen.count(letter) for letter in "abcdefABCDEF"] == [9] * 6 + [1] * 6
 
 
 # --- Ctrl-C
 
 
-async def until(condition: Callable[[], object]) -> None:
-    """Wait until something is true."""
-    with anyio.fail_after(30):
-        while not condition():
-            await anyio.sleep(0.02)
-
-
-async def asked_about(sandbox: SandboxRecord, endpoint: str = "status") -> None:
-    """Wait until the sandbox has had a request of this kind."""
-    await until(lambda: any(request.endpoint == endpoint for request in sandbox.requests))
+def interrupted(
+    it: Contit, *options: str, when: Callable[[], object], by: signal.Signals = signal.SIGINT, within: float = 60.0
+) -> Ended:
+    """Ask with pipes, and send a signal as soon as a condition holds; the command has to end `within` seconds."""
+    command, given = [*COMMAND, "ask", *options, DRAFTS], environment(**upstream(it.url))
+    with Popen(command, env=given, stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True) as process:
+        try:
+            ends = time.monotonic() + 30
+            while not when():
+                assert time.monotonic() < ends
+                time.sleep(0.02)
+            time.sleep(0.1)  # it has read the last response
+            process.send_signal(by)
+            stdout, stderr = process.communicate(timeout=within)
+        finally:
+            process.kill()
+    return Ended(command, process.returncode, stdout, stderr)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_an_interrupted_ask_leaves_the_command_that_fetches_its_answer(number: signal.Signals) -> None:
-    async with sandbox_on_port(SandboxOptions(run_seconds=3)) as (url, sandbox):
-        async with started("ask", "How many drafts are there?", **upstream(url)) as asking:
-            await asked_about(sandbox)
-            asking.process.send_signal(number)
-            with anyio.fail_after(LEAVES_WITHIN):
-                left = await asking.ended()
-        (known,) = sandbox.runs
+def test_an_interrupted_ask_leaves_the_command_that_fetches_its_answer(number: signal.Signals) -> None:
+    with contit(SandboxOptions(run_seconds=3)) as it:
+        left = interrupted(it, when=lambda: polls(it.record), by=number, within=LEAVES_WITHIN)
+        (known,) = it.record.runs
         command = f"contit-mcp ask --thread {known.thread_id} --run {known.run_id}"
         assert left.stderr == f"Interrupted. Contit is still working on it; fetch the answer with:\n  {command}\n"
         assert (left.returncode, left.stdout) == (130, "")
-        fetched = await run(*shlex.split(command)[1:], **upstream(url))
-        assert "20 draft items" in fetched.stdout
-    assert len(sandbox.runs) == 1
+        assert "20 draft items" in run_here(*shlex.split(command)[1:], **upstream(it.url)).stdout
+    assert len(it.record.runs) == 1
 
 
-async def test_an_interrupted_ask_is_an_object_in_json_also_while_its_start_is_being_sent() -> None:
-    """The start is waited for, so that its ids are told."""
-    async with sandbox_on_port(LONG_RUN) as (url, sandbox):
-        sandbox.add_fault(parse_fault("delay on=start seconds=1"))
-        async with started("ask", "--json", "How many drafts are there?", **upstream(url)) as asking:
-            await until(lambda: sandbox.runs)
-            asking.process.send_signal(signal.SIGINT)
-            left = await asking.ended()
+def test_an_interrupted_ask_is_an_object_in_json_also_while_its_start_is_being_sent() -> None:
+    """It waits for the end of the start, so that it can print the ids."""
+    with contit(LONG_RUN) as it:
+        it.record.add_fault(parse_fault("delay on=start seconds=1"))
+        left = interrupted(it, "--json", when=lambda: it.record.runs)
     result = json.loads(left.stdout)
     assert (left.returncode, left.stderr, result["status"]) == (130, "", "in_progress")
-    assert result["next_step"].endswith(f"--run {sandbox.runs[0].run_id} --json")
+    assert result["next_step"].endswith(f"--run {it.record.runs[0].run_id} --json")
 
 
-async def test_interrupted_before_there_is_a_run_it_says_so() -> None:
-    async with sandbox_on_port(LONG_RUN) as (url, sandbox):
-        sandbox.add_fault(parse_fault("503 on=start retry_after=30 times=99"))
-        async with started("ask", "How many drafts are there?", **upstream(url)) as asking:
-            await asked_about(sandbox, "start")
-            await anyio.sleep(0.1)
-            asking.process.send_signal(signal.SIGINT)
-            left = await asking.ended()
+def test_interrupted_before_there_is_a_run_it_says_so() -> None:
+    with contit(LONG_RUN) as it:
+        it.record.add_fault(parse_fault("503 on=start retry_after=30 times=99"))
+        left = interrupted(it, when=lambda: it.record.requests)
     assert (left.returncode, left.stderr) == (130, "Interrupted; nothing was started.\n")
-    assert sandbox.runs == []
+    assert it.record.runs == []
 
 
-async def test_on_a_terminal_ctrl_c_erases_the_spinner_and_leaves_the_handle() -> None:
-    async with sandbox_on_port(LONG_RUN) as (url, sandbox), on_terminal("ask", MARCH, **upstream(url)) as terminal:
-        await terminal.until(lambda text: "is working" in text)
+def test_on_a_terminal_ctrl_c_erases_the_spinner_and_leaves_the_handle() -> None:
+    with contit(LONG_RUN) as it, on_terminal("ask", MARCH, **upstream(it.url)) as terminal:
+        terminal.wait_for(lambda: "is working" in terminal.written)
         terminal.process.send_signal(signal.SIGINT)
     assert terminal.process.returncode == 130
-    (known,) = sandbox.runs
+    (known,) = it.record.runs
     assert terminal.screen()[:2] == [
         "Interrupted. Contit is still working on it; fetch the answer with:",
         f"  contit-mcp ask --thread {known.thread_id} --run {known.run_id}",
     ]
 
 
-async def test_the_second_ctrl_c_leaves_at_once() -> None:
-    async with sandbox_on_port(LONG_RUN) as (url, sandbox):
-        sandbox.add_fault(parse_fault("delay on=start seconds=20"))
-        async with on_terminal("ask", MARCH, **upstream(url)) as terminal:
-            await terminal.until(lambda text: re.search("0:00:01.*asking Contit", text) is not None)
+def test_the_second_ctrl_c_leaves_at_once() -> None:
+    with contit(LONG_RUN) as it:
+        it.record.add_fault(parse_fault("delay on=start seconds=20"))
+        with on_terminal("ask", MARCH, **upstream(it.url)) as terminal:
+            terminal.wait_for(lambda: re.search("0:00:01.*asking Contit", terminal.written))
             terminal.process.send_signal(signal.SIGINT)
-            await terminal.until(lambda text: "leaving (Ctrl-C: at once)" in text)
+            terminal.wait_for(lambda: "leaving (Ctrl-C: at once)" in terminal.written)
             terminal.process.send_signal(signal.SIGINT)
-            with anyio.fail_after(LEAVES_WITHIN):
-                await terminal.process.wait()
+            terminal.process.wait(LEAVES_WITHIN)
     assert terminal.process.returncode == 130

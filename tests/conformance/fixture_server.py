@@ -9,7 +9,7 @@ from contit_mcp.config.sources import load_settings
 from contit_mcp.http.app import wired_app
 from contit_mcp.http.serve import listen
 from contit_mcp.telemetry.logging import configure_logging
-from tests.conformance.fixtures import register
+from tests.conformance.fixtures import register, schema_tool
 from tests.conformance.jobs import Jobs, create_tasks_server
 
 
@@ -18,7 +18,7 @@ async def main() -> None:
     given = {name: value for name, value in os.environ.items() if name.startswith("CONTIT_")}
     settings = load_settings(environment={"CONTIT_API_KEY": "key", "CONTIT_MCP_PORT": "0", **given})
     async with anyio.create_task_group() as background:
-        server = create_tasks_server(Jobs(background))
+        server = create_tasks_server(Jobs(background), schema_tool())
         register(server)
         unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
         server.streamable_http_app(stateless_http=True, transport_security=unchecked)

@@ -10,6 +10,7 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.prompts.base import Prompt, UserMessage
 from mcp.server.mcpserver.resources import BinaryResource, TextResource
+from mcp.server.mcpserver.tools import Tool
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from pydantic import Field
@@ -29,13 +30,12 @@ Answered = str | types.InputRequiredResult
 
 
 def register(server: MCPServer[Any]) -> None:
-    """Add all of them to a server. A function whose name begins with `test_` is a prompt or a tool."""
+    """Add all but `schema_tool` to a server. A function whose name begins with `test_` is a prompt or a tool."""
     for name, fixture in globals().items():
         if name in _PROMPTS:
             server.add_prompt(Prompt.from_function(fixture, description=name))
         elif name.startswith("test_"):
             server.add_tool(fixture, name=name, description=name)
-    _add_verbatim_schema(server)
     _add_resources(server)
     server.completion()(_complete)  # type: ignore[no-untyped-call]  # as the SDK has it
     server.middleware.append(_accept)
@@ -98,10 +98,9 @@ def json_schema_2020_12_tool() -> str:
     return "Done."
 
 
-def _add_verbatim_schema(server: MCPServer[Any]) -> None:
-    server.add_tool(json_schema_2020_12_tool, description="Has an input schema of many keywords.")
-    tool = server._tool_manager.get_tool("json_schema_2020_12_tool")
-    assert tool is not None
+def schema_tool() -> Tool:
+    """Return a tool whose input schema has many keywords."""
+    tool = Tool.from_function(json_schema_2020_12_tool, description="Has an input schema of many keywords.")
     text = {"type": "string"}
     address = {"type": "object", "properties": {"street": text, "city": text}}
     method = {"type": "string", "enum": ["phone", "email"]}
@@ -120,6 +119,7 @@ def _add_verbatim_schema(server: MCPServer[Any]) -> None:
         "else": {"required": ["email"]},
         "additionalProperties": False,
     }
+    return tool
 
 
 async def test_trigger_tool_change(call: Call) -> str:

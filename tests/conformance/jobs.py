@@ -15,6 +15,7 @@ import mcp_types as types
 from anyio.abc import TaskGroup
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.tools import Tool
 from mcp.shared.exceptions import MCPError
 
 from contit_mcp.tasks.extension import Status, Support, Task, TasksExtension, TaskSource
@@ -142,8 +143,8 @@ async def multi_input() -> str:
     return ", ".join(sorted(answers))
 
 
-def create_tasks_server(source: TaskSource) -> MCPServer[Any]:
-    server: MCPServer[Any] = MCPServer(name="fixtures", extensions=[TasksExtension(source)], version="1")
+def create_tasks_server(source: TaskSource, *tools: Tool) -> MCPServer[Any]:
+    server: MCPServer[Any] = MCPServer("fixtures", tools=[*tools], extensions=[TasksExtension(source)], version="1")
     for tool in (greet, slow_compute, failing_job, protocol_error_job, confirm_delete, multi_input):
         server.add_tool(tool, description=tool.__name__)
     return server

@@ -1,4 +1,4 @@
-"""A scripted server on a real port of 127.0.0.1, for connections that end at an awkward moment; and its fixtures."""
+"""A scripted server on a port of 127.0.0.1, for connections that break or carry unusual bytes; and its fixtures."""
 
 import re
 import socket

@@ -1,4 +1,4 @@
-"""Bodies of Contit, the token endpoint and the issuer are read up to a limit, on every path. Real sockets."""
+"""Bodies of Contit and of the token endpoint are read up to a limit, on every path. Real sockets."""
 
 import gzip
 import tracemalloc

@@ -89,7 +89,7 @@ TEXTS = {name: (text, text) for name, text in KEPT.items()} | AS_AN_ALPHABET
 
 @pytest.mark.parametrize(("text", "left"), TEXTS.values(), ids=TEXTS)
 def test_writing_systems_and_emoji_keep_the_hidden_characters_that_they_need(text: str, left: str) -> None:
-    """These cannot be used as an alphabet elsewhere."""
+    """Elsewhere the same characters are removed, because they could spell a message."""
     assert without_hidden_characters(text) == left
 
 

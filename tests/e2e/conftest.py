@@ -1,4 +1,4 @@
-"""End to end is in real time."""
+"""End-to-end tests run in real time."""
 
 from tests.children import anyio_backend
 

@@ -38,7 +38,7 @@ async def test_a_follow_up_passes_the_thread_id_of_the_answer(host: Host) -> Non
 
 
 async def test_a_call_that_cannot_wait_longer_returns_the_ids(host: Host) -> None:
-    """Hosts end calls that take long, so the wait is limited. Its end is no error, and the result names the next call."""
+    """Hosts end calls that take long, so the wait has a limit. Its end is no error: the result names the next call."""
     result = await host.call("contit_ask", prompt=QUESTION, wait_seconds=1)
     assert not result.is_error
     assert result.status == "in_progress"

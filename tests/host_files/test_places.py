@@ -1,4 +1,4 @@
-"""Where hosts keep their files, and how we name ourselves in them."""
+"""Where hosts keep their files, and the command that an entry names."""
 
 import os
 import venv
@@ -14,12 +14,7 @@ from contit_mcp.hosts.table import HOSTS
 HOME = Path("/home/you")
 PROJECT = Path("/project")
 
-
-APPLICATIONS: dict[System, str] = {
-    "macos": "Library/Application Support",
-    "windows": "AppData/Roaming",
-    "linux": ".config",
-}
+APPLICATIONS = {"macos": "Library/Application Support", "windows": "AppData/Roaming", "linux": ".config"}
 ZED = dict.fromkeys(("macos", "linux"), ".config/zed") | {"windows": "AppData/Roaming/Zed"}
 GOOSE = dict.fromkeys(("macos", "linux"), ".config/goose") | {"windows": "AppData/Roaming/Block/goose/config"}
 
@@ -43,7 +38,7 @@ GOOSE = dict.fromkeys(("macos", "linux"), ".config/goose") | {"windows": "AppDat
     ],
 )
 def test_each_system_has_its_folders(slug: str, folders: dict[System, str], path: str) -> None:
-    """As the hosts document them (the sources are in the table)."""
+    """The hosts document these folders (the sources are in contit_mcp/hosts/table.py)."""
     systems: tuple[System, ...] = ("macos", "windows", "linux")
     for system in systems:
         assert HOSTS[slug].place(Machine(system, HOME, PROJECT, {})).path == HOME / folders.get(system, "") / path
@@ -67,12 +62,12 @@ def test_each_system_has_its_folders(slug: str, folders: dict[System, str], path
 def test_projects_and_moved_folders_are_found(
     slug: str, scope: Scope, variables: dict[str, str], expected: str
 ) -> None:
-    """A blank variable counts as not set, as does one that depends on the current folder (the hosts', and XDG's)."""
+    """A variable that is blank or not a full path counts as not set."""
     assert HOSTS[slug].place(Machine("linux", HOME, PROJECT, variables), scope).path == Path(expected)
 
 
 def test_the_packaged_claude_desktop_of_windows_reads_its_own_folder(tmp_path: Path) -> None:
-    """Since February 2026; a file elsewhere would be ignored without a word (anthropics/claude-code#26073)."""
+    """It is packaged since February 2026, and ignores a file elsewhere (anthropics/claude-code#26073)."""
     folder = tmp_path / "AppData/Local/Packages/Claude_pzs8sxrjxfjjc/LocalCache/Roaming"
     folder.mkdir(parents=True)
     machine = Machine("windows", tmp_path, PROJECT, {})
@@ -80,8 +75,8 @@ def test_the_packaged_claude_desktop_of_windows_reads_its_own_folder(tmp_path: P
     assert HOSTS["claude-desktop"].place(Machine("macos", tmp_path, PROJECT, {})).path.parts[-3] != "Roaming"
 
 
-def test_of_several_files_the_one_that_is_there_counts(tmp_path: Path) -> None:
-    """Opencode reads .jsonc too (its documents)."""
+def test_of_two_possible_files_the_one_that_exists_is_used(tmp_path: Path) -> None:
+    """Opencode reads .jsonc too (its documentation)."""
     there = tmp_path / ".config/opencode/opencode.jsonc"
     there.parent.mkdir(parents=True)
     there.touch()
@@ -92,8 +87,8 @@ def test_of_several_files_the_one_that_is_there_counts(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="it takes a script for Python")
-def test_we_are_named_by_the_full_path_of_our_script_or_as_a_module(tmp_path: Path) -> None:
-    """A link stays a link; a module looks for the script beside the interpreter."""
+def test_an_entry_names_the_full_path_of_our_script_or_python_with_our_module(tmp_path: Path) -> None:
+    """A link is not resolved. If we run as a module, the script beside the interpreter is named."""
     python, script, link = (tmp_path / name for name in ("python", "contit-mcp", "bin/contit-mcp"))
     python.write_text("#!/bin/sh\nexit 0\n")
     python.chmod(0o700)
@@ -106,8 +101,8 @@ def test_we_are_named_by_the_full_path_of_our_script_or_as_a_module(tmp_path: Pa
         assert own_command(called, str(python)) == (str(named),)
 
 
-def test_a_command_that_no_host_could_rely_on_is_named_in_no_entry(tmp_path: Path) -> None:
-    """`python -m contit_mcp` finds a checkout by the current folder; `uvx` and `pipx run` throw away what they made."""
+def test_a_command_that_would_not_work_later_is_refused(tmp_path: Path) -> None:
+    """`python -m contit_mcp` finds a checkout only in the current folder. `uvx` and `pipx run` delete what they make."""
     venv.create(tmp_path / "bare", with_pip=False)
     bare = tmp_path / "bare" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     with pytest.raises(ConfigurationError, match="is not installed"):

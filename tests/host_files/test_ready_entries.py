@@ -1,4 +1,4 @@
-"""The files in configs/hosts work as they are, but for the folder."""
+"""The ready entries in configs/hosts work as they are, once the home folder in them is the user's own."""
 
 import json
 import re
@@ -23,7 +23,7 @@ READERS: dict[str, Callable[[str], Any]] = {".json": json.loads, ".toml": tomlli
 
 
 def entry_of(path: Path) -> Server:
-    """What the host of a file would do with it."""
+    """Return the server that this file makes its host use."""
     host = HOSTS[path.name.split(".")[0].removesuffix("-shared")]
     section = READERS[path.suffix](path.read_text(encoding="utf-8"))[host.section]
     server = read_entry(section["contit-assistant"] if host.named_by is None else section[0])
@@ -35,8 +35,8 @@ def entry_of(path: Path) -> Server:
 async def test_the_command_of_every_entry_answers(tmp_path: Path) -> None:
     servers = [server for path in FILES if isinstance(server := entry_of(path), LocalServer)]
     assert len(servers) == len(HOSTS) + 1
-    # Claude Code fills in the variable of the shared one (documented), and Claude Desktop does not run on Linux; else they
-    # are all the same, so one is tried for all.
+    # All entries are the same, so one is tried for all. Before the comparison, the variable in the shared one is filled
+    # in, as Claude Code does (documented), and paths of macOS become those of Linux.
     on_linux = {"/Users/you": "/home/you", "Library/Application Support": ".local/state"}
     filled = [filled_in(server, {"HOME": "/home/you"}, HOSTS["claude-code"].variables) for server in servers]
     words = {re.sub("|".join(on_linux), lambda it: on_linux[it[0]], json.dumps(asdict(server))) for server in filled}
@@ -62,13 +62,13 @@ async def test_the_command_of_every_entry_answers(tmp_path: Path) -> None:
     ],
 )
 def test_each_host_fills_in_what_it_writes_as_a_variable_and_nothing_else(slug: str, expected: list[str]) -> None:
-    """Else `check` would pass an entry that its host starts as it is written (the hosts' documents)."""
+    """Otherwise `check` would accept an entry whose variables its host does not fill in (the hosts' documentation)."""
     entry = LocalServer("x", ("{env:A}", "${env:A}", "${A}", "${B}", "${A:-b}", "${B:-b}"), {"X": "$A"})
     assert filled_in(entry, {"A": "1"}, HOSTS[slug].variables) == LocalServer("x", tuple(expected), {"X": "$A"})
 
 
 def test_remote_entries_name_a_variable_and_hold_no_token() -> None:
-    """VS Code asks, Zed and LM Studio have no way (the hosts' documents); n8n has its own store of credentials."""
+    """VS Code asks for the token, Zed and LM Studio fill in no variable (their documentation), n8n stores credentials."""
     for path in FILES:
         server = entry_of(path)
         if isinstance(server, RemoteServer):

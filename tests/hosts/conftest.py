@@ -1,50 +1,43 @@
-"""The benches that all clients share."""
+"""A client on its bench, over each transport, before a Contit whose runs take some time."""
 
 import calendar
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.hosts.bench import Bench, set_up
-from tests.hosts.trials import Trial
+from tests.hosts.bench import Bench, Trial, set_up
 
-QUICK_SECONDS = 0.2
-SLOW_SECONDS = 8.0  # longer than any call waits in the tests about waiting
-LONG_SECONDS = 30.0  # longer than the 8 s for which a call waits before it becomes a task
 _MONTHS = (f"{month} {year}" for year in range(2025, 2010, -1) for month in calendar.month_name[1:])
-
-BenchOf = Callable[[float], Bench]
 
 
 @pytest.fixture(scope="session")
-def bench_of() -> Iterator[BenchOf]:
-    """The servers before a Contit whose runs take so many seconds."""
+def bench_of() -> Iterator[Callable[[float], Bench]]:
+    """The bench whose runs take so many seconds; all clients share it."""
     with ExitStack() as stack:
         yield cache(lambda seconds: stack.enter_context(set_up(seconds)))
 
 
-@pytest.fixture(params=("stdio", "http", "http+token"))
-def trial(request: pytest.FixtureRequest, bench_of: BenchOf, tmp_path: Path) -> Trial:
-    """One client over each transport."""
-    return Trial.over(request.param, bench_of(QUICK_SECONDS), tmp_path)
+def trials(run_seconds: float, *transports: str) -> Any:
+    """Return a fixture: one client with its entry, over each transport."""
+
+    @pytest.fixture(params=transports)
+    def one_client(request: pytest.FixtureRequest, bench_of: Callable[[float], Bench], tmp_path: Path) -> Trial:
+        bench = bench_of(run_seconds)
+        return Trial(bench, bench.entry(request.param, tmp_path / "server"), tmp_path / "home")
+
+    return one_client
 
 
-@pytest.fixture(params=("stdio", "http+token"))
-def slow_trial(request: pytest.FixtureRequest, bench_of: BenchOf, tmp_path: Path) -> Trial:
-    """One client, one question, an answer that is late."""
-    return Trial.over(request.param, bench_of(SLOW_SECONDS), tmp_path)
-
-
-@pytest.fixture
-def long_trial(request: pytest.FixtureRequest, bench_of: BenchOf, tmp_path: Path) -> Trial:
-    """One client, an answer that is a task's; over HTTP with a token unless a test says otherwise."""
-    return Trial.over(getattr(request, "param", "http+token"), bench_of(LONG_SECONDS), tmp_path)
+trial = trials(0.2, "stdio", "http", "http+token")
+slow_trial = trials(8.0, "stdio", "http+token")  # longer than any call waits in the tests about waiting
+long_trial = trials(30.0, "http+token")  # longer than the 8 s for which a call waits before it becomes a task
 
 
 @pytest.fixture
 def question() -> str:
-    """Another one for each test: the same one again would be given the answer that its asker before did not take."""
+    """A question that no other test asks: an answer that its caller did not take is returned to the same question."""
     return f"List all published articles from {next(_MONTHS)}"

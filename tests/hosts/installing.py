@@ -1,7 +1,4 @@
-"""Installs clients in pinned versions, each in a folder of its own below `.hosts/`, once.
-
-Nothing is skipped: where a client cannot be installed, its tests fail and say what is missing.
-"""
+"""Install clients once, in pinned versions below `.hosts/`. If one cannot be installed, its tests fail and say why."""
 
 import fcntl
 import json
@@ -20,23 +17,22 @@ from tests.rules.tree import ROOT
 CACHE = Path(os.environ.get("CONTIT_TESTS_HOSTS_FOLDER") or ROOT / ".hosts")
 PINS = Path(__file__).parent
 VERSIONS: dict[str, str] = json.loads((PINS / "package.json").read_text(encoding="utf-8"))["dependencies"]
-_SECONDS = 900
 
 
 def node() -> Path:
-    """The folder of a Node that is new enough for all of them: a package of npm as well."""
+    """Install a Node that is new enough for all clients, from npm; return its folder."""
     return npm_packages("node", "node")
 
 
 def npm_packages(folder: str, *names: str) -> Path:
-    """Install packages in the versions of package.json; the folder of their commands."""
+    """Install packages in the versions of package.json; return the folder of their commands."""
     wanted = json.dumps({"private": True, "dependencies": {name: VERSIONS[name] for name in names}}, indent=1)
     path = "" if folder == "node" else f"{node()}{os.pathsep}"
     return _npm(folder, {"package.json": wanted}, "install", "--no-package-lock", path=path) / ".bin"
 
 
 def npm_locked(folder: str, pins: Path) -> Path:
-    """Install what the package.json and package-lock.json in `pins` name; the folder of the packages."""
+    """Install what the package.json and package-lock.json in `pins` name; return the folder of the packages."""
     files = {name: (pins / name).read_text(encoding="utf-8") for name in ("package.json", "package-lock.json")}
     return _npm(folder, files, "ci", "--ignore-scripts")
 
@@ -56,7 +52,7 @@ def _npm(folder: str, files: Mapping[str, str], *command: str, path: str = "") -
 
 
 def python_packages(name: str) -> Path:
-    """Install what `environments/NAME.txt` pins into an environment of its own; the folder of its commands."""
+    """Install what `environments/NAME.txt` pins into an environment of its own; return the folder of its commands."""
     wanted = (PINS / "environments" / f"{name}.txt").read_text(encoding="utf-8") + sys.version
     target = CACHE / "python" / name
     commands = target / ("Scripts" if sys.platform == "win32" else "bin")
@@ -70,7 +66,7 @@ def python_packages(name: str) -> Path:
 
 @contextmanager
 def _making(target: Path, wanted: str) -> Iterator[bool]:
-    """Whether it has to be made, into an empty folder; one process makes it while others wait."""
+    """Yield whether the folder has to be filled, and is empty now; one process fills it while others wait."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -88,7 +84,7 @@ def _run(command: Sequence[str], folder: Path, *, what: str, path: str = os.envi
     sys.stderr.write(f"installing {what}\n")
     environment = os.environ | {"PATH": path}
     done = subprocess.run(
-        command, cwd=folder, env=environment, check=False, capture_output=True, text=True, timeout=_SECONDS
+        command, cwd=folder, env=environment, check=False, capture_output=True, text=True, timeout=900
     )
     if done.returncode:
         said = f"{done.stdout}\n{done.stderr}".strip()[-2_000:]

@@ -2,55 +2,31 @@
 
 import json
 import shlex
-import socket
-import subprocess
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.children import free_port
-from tests.hosts.bench import FOLLOW_UP, QUESTION, bare_environment
+from tests.cli.command_line import serving
+from tests.hosts.bench import FOLLOW_UP, QUESTION, TOOLS, Trial, bare_environment
 from tests.hosts.installing import node, npm_packages, python_packages
 from tests.hosts.model_service.conversation import ids_in
-from tests.hosts.trials import TOOLS, Trial
-
-_SECONDS = 90
 
 
 def call_through(trial: Trial, **way: object) -> None:
-    """Ask by the Python SDK's client, with `command` and `args`, or `url`, instead of those of our own entry."""
+    """Ask with the Python SDK's client, which reaches our server by a bridge: by `command` and `args`, or by `url`."""
     python = python_packages("python_sdk_2") / "python"
-    trial.call(lambda: trial.program("python_sdk_2.py", python, **{"mode": "auto", "env": {}, **way}))
+    trial.check_program(lambda: trial.program("python_sdk_2.py", python, **{"mode": "auto", "env": {}, **way}))
 
 
 @contextmanager
-def running(trial: Trial, command: Sequence[str | Path], port: int, *path: Path) -> Iterator[str]:
-    """A bridge that listens on a port, ended at the end; its address."""
-    environment, log = bare_environment(trial.home, *path, **trial.entry.environment), trial.home / "bridge.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [str(part) for part in command], cwd=trial.home, env=environment, stdin=subprocess.DEVNULL,
-            stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
-    try:
-        ends = time.monotonic() + _SECONDS
-        while True:
-            failed = process.poll() is not None or time.monotonic() > ends
-            assert not failed, log.read_text(encoding="utf-8", errors="replace")[-2_000:]
-            with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-                break
-            time.sleep(0.1)
+def bridge(trial: Trial, command: Sequence[str | Path], port: int, *path: Path) -> Iterator[str]:
+    """Run a bridge that listens on a port while inside; yield its address."""
+    with serving(command, bare_environment(trial.home, *path, **trial.entry.environment), port, trial.home):
         yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        finally:
-            process.kill()
 
 
 def test_mcp_proxy_passes_everything_on(trial: Trial) -> None:
@@ -59,7 +35,7 @@ def test_mcp_proxy_passes_everything_on(trial: Trial) -> None:
     if entry.command:
         port = free_port()
         options = ["--port", str(port), "--host", "127.0.0.1", "--pass-environment", "--", str(entry.command), "stdio"]
-        with running(trial, [command, *options], port) as url:
+        with bridge(trial, [command, *options], port) as url:
             call_through(trial, command=None, url=f"{url}/mcp")
     else:
         header = ["-H", "Authorization", f"Bearer {entry.token}"] if entry.token else []
@@ -84,7 +60,7 @@ def test_supergateway_passes_everything_on(trial: Trial) -> None:
     if entry.command:
         port = free_port()
         options = ["--stdio", f"{shlex.quote(str(entry.command))} stdio", "--outputTransport", "streamableHttp"]
-        with running(trial, [command, *options, "--stateful", "--port", str(port)], port, node()) as url:
+        with bridge(trial, [command, *options, "--stateful", "--port", str(port)], port, node()) as url:
             call_through(trial, command=None, url=f"{url}/mcp")
     else:
         args = [str(command), "--streamableHttp", entry.url, "--logLevel", "none"]
@@ -100,7 +76,7 @@ def test_callers_of_mcpo_get_both_answers_whole_with_their_ids(trial: Trial) -> 
     mcpo = python_packages("mcpo") / "mcpo"
     command: list[str | Path] = [mcpo, "--port", str(port), "--host", "127.0.0.1", "--api-key", "k", *target]
     with (
-        running(trial, command, port) as url,
+        bridge(trial, command, port) as url,
         httpx.Client(base_url=url, headers={"Authorization": "Bearer k"}, timeout=60) as http,
     ):
         assert {path.strip("/") for path in http.get("/openapi.json").json()["paths"]} == TOOLS
@@ -114,4 +90,4 @@ def test_callers_of_mcpo_get_both_answers_whole_with_their_ids(trial: Trial) -> 
             first = ask(prompt=QUESTION)
             return [first, ask(prompt=FOLLOW_UP, thread_id=ids_in(first)["thread_id"])]
 
-        assert trial.follow(both)[0] == "text"
+        assert trial.check_two_answers(both).saw == "text"

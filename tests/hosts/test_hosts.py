@@ -1,4 +1,4 @@
-"""Hosts with the entry that install writes, and frameworks for agents: real ones before a stand-in for their model."""
+"""Real hosts with the entry that `install` writes, and real agent frameworks, with a stand-in for the model."""
 
 import json
 from collections.abc import Callable
@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.hosts.bench import Trial
 from tests.hosts.installing import node, npm_packages, python_packages
 from tests.hosts.model_service.conversation import ask, fetch
-from tests.hosts.trials import Trial
 
 CONTINUE_SETTINGS = """\
 name: tests
@@ -36,7 +36,7 @@ env_key = "STAND_IN_KEY"
 
 
 def claude_code(trial: Trial, seconds: int | None = None) -> None:
-    """Without a terminal it waits for no server, and its model looks for tools when it wants them; both unless told."""
+    """By default it would wait for no server, and its model would search for tools; both are switched off."""
     trial.install("claude-code")
     command = npm_packages("claude_code", "@anthropic-ai/claude-code") / "claude"
     allowed = ("--allowedTools", "mcp__contit-assistant__*")
@@ -54,7 +54,7 @@ def claude_code(trial: Trial, seconds: int | None = None) -> None:
 
 
 def codex(trial: Trial, seconds: int | None = None) -> None:
-    """The entry is required: otherwise a server that does not start is left out without a word."""
+    """The server is required: otherwise Codex goes on silently without one that does not start."""
     trial.write(".codex/config.toml", CODEX_SETTINGS.format(url=trial.bench.model_url))
     trial.install("codex")
     settings = ["required=true", *([f"tool_timeout_sec={seconds}"] if seconds else [])]
@@ -75,13 +75,13 @@ def continue_cli(trial: Trial) -> None:
     trial.run([command, "-p", "go", *options], node(), CONTINUE_TELEMETRY_ENABLED="0")
 
 
+# Qwen Code is a fork of Gemini CLI.
+GEMINI_SETTINGS = {"privacy": {"usageStatisticsEnabled": False}, "general": {"disableAutoUpdate": True}}
+
+
 def gemini_cli(trial: Trial) -> None:
-    settings = {
-        "security": {"auth": {"selectedType": "gemini-api-key"}},
-        "privacy": {"usageStatisticsEnabled": False},
-        "general": {"disableAutoUpdate": True},
-    }
-    trial.write(".gemini/settings.json", settings)
+    auth = {"security": {"auth": {"selectedType": "gemini-api-key"}}}
+    trial.write(".gemini/settings.json", GEMINI_SETTINGS | auth)
     trial.install("gemini-cli")
     said = trial.run(
         [npm_packages("gemini_cli", "@google/gemini-cli") / "gemini", "-m", "gemini-2.5-flash",
@@ -111,17 +111,12 @@ def opencode(trial: Trial) -> None:
 
 
 def qwen_code(trial: Trial) -> None:
-    """Install does not know it, so its entry is written here. Its model finds the tools by `tool_search`."""
+    """`install` does not know this host, so the entry is written here. Its model finds the tools by `tool_search`."""
     entry = trial.entry.plain()
     wanted = ("command", "args", "env") if entry["command"] else ("headers",)
     server = {name: entry[name] for name in wanted} | ({} if entry["command"] else {"httpUrl": entry["url"]})
-    settings = {
-        "security": {"auth": {"selectedType": "openai"}},
-        "privacy": {"usageStatisticsEnabled": False},
-        "general": {"disableAutoUpdate": True},
-        "mcpServers": {"contit-assistant": server},
-    }
-    trial.write(".qwen/settings.json", settings)
+    more = {"security": {"auth": {"selectedType": "openai"}}, "mcpServers": {"contit-assistant": server}}
+    trial.write(".qwen/settings.json", GEMINI_SETTINGS | more)
     trial.run(
         [npm_packages("qwen_code", "@qwen-code/qwen-code") / "qwen", "--approval-mode", "yolo",
          "--output-format", "json", "-m", "stand-in", "-p", "go"],
@@ -136,54 +131,48 @@ def agent(framework: str, trial: Trial) -> None:
     trial.program(f"{framework}_agent.py", python_packages(framework) / "python")
 
 
-FRAMEWORKS = [
-    # environment, what its model sees, how long its calls wait
-    ("google_adk", "both", 45),
-    ("langchain", "text", 25),
-    ("langchain_mcp", "text", 45),
-    ("llama_index", "both", 25),
-    ("openai_agents", "text", 25),
-    ("pydantic_ai", "structure", 45),
-    ("strands", "text", 25),
-]
-MEASURED = [
-    # host, what its model sees, how long its calls wait over stdio and over HTTP, where some do not name themselves
-    (claude_code, "structure", 240, 240),
-    (codex, "structure", 240, 240),
-    (continue_cli, "text", 45, 25),
-    (gemini_cli, "text", 240, 25),
-    (opencode, "text", 45, 45),
-    (qwen_code, "both", 45, 25),
-    *(pytest.param(partial(agent, name), saw, waits, waits, id=name) for name, saw, waits in FRAMEWORKS),
-]
-LIMITED = pytest.mark.parametrize("start", [claude_code, codex])
-
-
-@pytest.mark.parametrize(("start", "saw", "stdio", "http"), MEASURED)
+@pytest.mark.parametrize(
+    ("start", "saw", "stdio", "http"),  # how long a call waits over stdio, and over HTTP, where some give no name
+    [
+        (claude_code, "structure", 240, 240),
+        (codex, "structure", 240, 240),
+        (continue_cli, "text", 45, 25),
+        (gemini_cli, "text", 240, 25),
+        (opencode, "text", 45, 45),
+        (qwen_code, "both", 45, 25),
+        pytest.param(partial(agent, "google_adk"), "both", 45, 45, id="google_adk"),
+        pytest.param(partial(agent, "langchain"), "text", 25, 25, id="langchain"),
+        pytest.param(partial(agent, "langchain_mcp"), "text", 45, 45, id="langchain_mcp"),
+        pytest.param(partial(agent, "llama_index"), "both", 25, 25, id="llama_index"),
+        pytest.param(partial(agent, "openai_agents"), "text", 25, 25, id="openai_agents"),
+        pytest.param(partial(agent, "pydantic_ai"), "structure", 45, 45, id="pydantic_ai"),
+        pytest.param(partial(agent, "strands"), "text", 25, 25, id="strands"),
+    ],
+)
 def test_its_model_gets_both_answers_whole_with_their_ids(
     start: Callable[[Trial], None], saw: str, stdio: float, http: float, trial: Trial
 ) -> None:
-    """Gemini CLI adds `wait_for_previous` to the schema of every tool, and passes it on where its model sets it."""
+    """Gemini CLI adds `wait_for_previous` to the schema of every tool, and passes it on if its model sets it."""
     more: dict[str, Any] = {"wait_for_previous": True} if start is gemini_cli else {}
-    seen = trial.converse(lambda: start(trial), **more)
+    seen = trial.check_model(lambda: start(trial), **more)
     assert seen == (saw, stdio if trial.entry.command else http)
 
 
-@LIMITED
+@pytest.mark.parametrize("start", [claude_code, codex])
 def test_an_answer_later_than_the_call_is_fetched_by_its_ids(
     start: Callable[[Trial], None], slow_trial: Trial, question: str
 ) -> None:
-    """The call ends as `in_progress`, with all that the next one needs (design, section 2)."""
-    first, second = slow_trial.wait_twice(lambda: start(slow_trial), ask(question, wait_seconds=1), fetch())
+    """The call ends as `in_progress`, with all that the next call needs."""
+    first, second = slow_trial.check_late_answer(lambda: start(slow_trial), ask(question, wait_seconds=1), fetch())
     assert "in_progress" in first
     assert "completed" in second
 
 
-@LIMITED
+@pytest.mark.parametrize("start", [claude_code, codex])
 def test_after_the_host_itself_gave_up_the_same_question_joins_its_run(
     start: Callable[[Trial, int], None], slow_trial: Trial, question: str
 ) -> None:
-    """Its limit, set to 5 s here, is a result without ids; nothing is lost, nothing asked twice (design)."""
+    """The host's own limit, here 5 s, makes a result without ids. No answer is lost, and no question asked twice."""
     steps = ask(question), ask(question, wait_seconds=2), fetch()
-    first, *_ = slow_trial.wait_twice(lambda: start(slow_trial, 5), *steps)
+    first, *_ = slow_trial.check_late_answer(lambda: start(slow_trial, 5), *steps)
     assert "thread_id" not in first

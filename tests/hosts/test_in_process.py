@@ -10,8 +10,8 @@ import pytest
 
 from contit_mcp.testing import running_sandbox
 from release.project import build
+from tests.hosts.bench import PROGRAMS
 from tests.hosts.installing import node, npm_packages, python_packages
-from tests.hosts.trials import PROGRAMS
 from tests.rules.tree import ROOT
 
 ANSWER = "There are 20 draft items: 12 articles, 5 products and 3 pages."

@@ -1,4 +1,4 @@
-"""A signal to a server over HTTP: handles for everyone who waits, nothing new, exit code 0, all within 5 s."""
+"""A signal drains an HTTP server: waiting asks get their handles, no new call is taken, exit code 0, all within 5 s."""
 
 import signal
 import sys
@@ -35,12 +35,11 @@ pytestmark = pytest.mark.anyio
 
 ALONE = {"CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory"}
 WITHIN = 5.0  # seconds that design and documentation promise
-ROOM = {"CONTIT_MCP_CALLS_PER_CALLER": "500", "CONTIT_MCP_REQUESTS_PER_MINUTE": "2000"}
 
 
 @asynccontextmanager
 async def asking(http: httpx.AsyncClient, server: Served, count: int = 1) -> AsyncIterator[list[dict[str, Any]]]:
-    """Let so many ask, half in each era, while inside; yield the structures that they get, which come at the end."""
+    """Ask so many questions at once, half in each era. The yielded list gets their structures when they end."""
     found: list[dict[str, Any]] = []
 
     async def one(number: int) -> None:
@@ -57,28 +56,31 @@ async def asking(http: httpx.AsyncClient, server: Served, count: int = 1) -> Asy
 async def drained(
     count: int, options: SandboxOptions, by: signal.Signals = signal.SIGTERM, **more: Any
 ) -> AsyncIterator[tuple[Served, SandboxRecord, list[dict[str, Any]]]]:
-    """Let so many ask, end the server after the block, and check that it drained; yield what they get as well."""
+    """Ask so many questions; after the block, end the server by a signal, and check its exit code and the seconds."""
     async with deployment(options, **more) as (server, sandbox), caller() as http, asking(http, server, count) as found:
         yield server, sandbox, found
         code, seconds = await server.end(by)
     assert (code, seconds < WITHIN) == (0, True)
 
 
-async def until_started(sandbox: SandboxRecord, count: int = 1) -> None:
-    while len(sandbox.runs) < count:
+async def until_started(sandbox: SandboxRecord) -> None:
+    while not sandbox.runs:
         await anyio.sleep(0.02)
 
 
-@pytest.mark.parametrize(("mode", "count"), [("token-redis", 200), ("none-sqlite", 60)])
-async def test_asks_in_flight_get_handles_that_the_next_process_answers(mode: str, count: int, tmp_path: Path) -> None:
-    """In both eras, with sealed ids and plain ones."""
+@pytest.mark.parametrize(("token", "count"), [(TOKENS["anna"], 200), (None, 60)])
+async def test_asks_in_flight_get_handles_that_the_next_process_answers(
+    token: str | None, count: int, tmp_path: Path
+) -> None:
+    """Sealed handles with Redis, and plain ids with SQLite."""
+    environment = {"CONTIT_MCP_CALLS_PER_CALLER": "500", "CONTIT_MCP_REQUESTS_PER_MINUTE": "2000"}
     with redis_server(tmp_path) as redis:
-        store = {"CONTIT_MCP_STORE": redis.url if "redis" in mode else f"sqlite:{tmp_path / 'runs.db'}"}
-        environment = ROOM | store | (TOKEN_MODE if "token" in mode else {})
-        async with (
-            deployment(SandboxOptions(run_seconds=4 + count * 0.08), **environment) as (server, sandbox),
-            caller(TOKENS["anna"] if "token" in mode else None) as http,
-        ):
+        if token:
+            environment |= TOKEN_MODE | {"CONTIT_MCP_STORE": redis.url}
+        else:
+            environment["CONTIT_MCP_STORE"] = f"sqlite:{tmp_path / 'runs.db'}"
+        options = SandboxOptions(run_seconds=4 + count * 0.08)
+        async with deployment(options, **environment) as (server, sandbox), caller(token) as http:
             async with asking(http, server, count) as handles:
                 await server.logged("run.started", count)
                 code, seconds = await server.end()
@@ -87,23 +89,15 @@ async def test_asks_in_flight_get_handles_that_the_next_process_answers(mode: st
             assert len({(handle["thread_id"], handle["run_id"]) for handle in handles}) == count
             assert not [line for line in server.lines if line["level"] == "error"]
             async with deployed(server.environment) as following:
-                wait = {"wait_seconds": 60}
-                answers: list[str] = []
-
-                async def collect(handle: dict[str, Any]) -> None:
+                for handle in handles:
                     ids = {name: handle[name] for name in ("thread_id", "run_id")}
-                    result = await call(http, following, "contit_response", "modern", **ids, **wait)
-                    answers.append(result["structuredContent"]["status"])
-
-                async with anyio.create_task_group() as tasks:
-                    for handle in handles:
-                        tasks.start_soon(collect, handle)
-            assert Counter(answers) == {"completed": count}
+                    result = await call(http, following, "contit_response", "modern", **ids, wait_seconds=60)
+                    assert result["structuredContent"]["status"] == "completed"
             assert len(sandbox.runs) == count
 
 
 def after(statements: str) -> list[str]:
-    """Return a command that executes something before it is `contit-mcp`."""
+    """Return a command that executes Python statements and then is `contit-mcp`."""
     main = "import sys; sys.argv[0] = 'contit-mcp'; from contit_mcp.cli.main import main; main()"
     return [sys.executable, "-c", f"{statements}; {main}"]
 
@@ -117,7 +111,7 @@ BOTH_LOOPS = pytest.mark.parametrize("command", [COMMAND, WITHOUT_UVLOOP], ids=[
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda by: by.name)
 @BOTH_LOOPS
 async def test_each_signal_that_ends_a_service_drains_it(by: signal.Signals, command: list[str]) -> None:
-    """A supervisor's, Ctrl-C, and the end of a terminal; also without the extra `server`."""
+    """Also without uvloop, which comes with the extra `server`."""
     async with drained(8, SandboxOptions(run_seconds=60), by, command=command) as (server, _, found):
         await server.logged("run.started", 8)
     assert [each["status"] for each in found] == ["in_progress"] * 8
@@ -126,7 +120,7 @@ async def test_each_signal_that_ends_a_service_drains_it(by: signal.Signals, com
 
 @BOTH_LOOPS
 async def test_no_request_on_a_new_connection_is_lost(command: list[str]) -> None:
-    """A connection is refused, or its request is answered, also in the moment in which the server stops listening."""
+    """Each connection is refused or its request is answered, also while the server stops listening."""
     ends: Counter[str] = Counter()
 
     async def keep_connecting(port: int) -> None:
@@ -144,7 +138,7 @@ async def test_no_request_on_a_new_connection_is_lost(command: list[str]) -> Non
 
     async with deployed(ALONE, command=command) as server, anyio.create_task_group() as tasks:
         for _ in range(24):
-            tasks.start_soon(keep_connecting, int(server.base.rpartition(":")[2]))
+            tasks.start_soon(keep_connecting, server.port)
         while not ends:
             await anyio.sleep(0.01)
         await server.end()
@@ -156,7 +150,7 @@ async def test_a_server_without_a_free_file_descriptor_drains_too() -> None:
     command = ["sh", "-c", 'ulimit -n 64; exec "$@"', "sh", *COMMAND]
     async with deployed(ALONE, command=command) as server, AsyncExitStack() as idle:
         for _ in range(80):
-            await idle.enter_async_context(await anyio.connect_tcp("127.0.0.1", int(server.base.rpartition(":")[2])))
+            await idle.enter_async_context(await anyio.connect_tcp("127.0.0.1", server.port))
         await anyio.sleep(0.5)
         assert (await server.end())[0] == 0
     assert server.named("server.stopped")
@@ -177,7 +171,7 @@ BUSY = Fault("503", on="start", times=None, retry_after="30")
 
 
 async def test_a_server_that_drains_takes_nothing_new_and_says_so() -> None:
-    """On connections that stand and on new ones: 503 with Retry-After, not ready, alive."""
+    """On open connections and on new ones: 503 with Retry-After, not ready, alive."""
     async with deployment(SandboxOptions(faults=(HANGING,))) as (server, sandbox), caller() as http:
         async with asking(http, server), caller() as fresh:
             await until_started(sandbox)
@@ -194,13 +188,12 @@ async def test_a_server_that_drains_takes_nothing_new_and_says_so() -> None:
     assert len(sandbox.runs) == 1
 
 
-# Contit has no idempotency key: it is unknown whether a start that hangs has arrived.
 NOT_STARTED = [(HANGING, "it is unknown whether a run was started", ""), (BUSY, "not started", "Ask again")]
 
 
 @pytest.mark.parametrize(("fault", "said", "next_step"), NOT_STARTED, ids=["its start hangs", "it waits to repeat it"])
 async def test_an_ask_without_a_run_is_told_what_is_known(fault: Fault, said: str, next_step: str) -> None:
-    """Where nothing runs for it, it is told to ask again."""
+    """A start that hangs may have arrived. After one that was refused nothing runs, so the question can be repeated."""
     async with drained(2, SandboxOptions(faults=(fault,))) as (_, sandbox, found):
         while len(sandbox.runs) < 2 and not sandbox.requests:
             await anyio.sleep(0.02)
@@ -209,28 +202,24 @@ async def test_an_ask_without_a_run_is_told_what_is_known(fault: Fault, said: st
 
 
 async def test_a_second_signal_ends_the_process_at_once() -> None:
-    """The exit code says that the drain did not end."""
+    options = SandboxOptions(faults=(HANGING,))
+    async with deployment(options) as (server, sandbox), caller() as http, anyio.create_task_group() as tasks:
 
-    async def cut() -> None:
+        async def signal_twice() -> None:
+            await until_started(sandbox)
+            server.process.send_signal(signal.SIGTERM)
+            await server.logged("server.stopping")
+            code, seconds = await server.end()
+            assert (code, seconds < 1) == (-signal.SIGTERM, True)
+
+        tasks.start_soon(signal_twice)
         with pytest.raises(httpx.TransportError):
             await ask(http, server)
 
-    async with (
-        deployment(SandboxOptions(faults=(HANGING,))) as (server, sandbox),
-        caller() as http,
-        anyio.create_task_group() as tasks,
-    ):
-        tasks.start_soon(cut)
-        await until_started(sandbox)
-        server.process.send_signal(signal.SIGTERM)
-        await server.logged("server.stopping")
-        code, seconds = await server.end()
-    assert (code, seconds < 1) == (-signal.SIGTERM, True)
-
 
 @pytest.mark.parametrize("trouble", ["stops", "hangs"])
-async def test_a_redis_in_trouble_costs_no_handle_and_holds_no_exit(tmp_path: Path, trouble: str) -> None:
-    """When a node is emptied both go. The connections to a Redis that hangs cannot be closed in order."""
+async def test_a_redis_in_trouble_costs_no_handle_and_delays_no_exit(tmp_path: Path, trouble: str) -> None:
+    """When a Kubernetes node is drained, the server and Redis are ended together."""
     with redis_server(tmp_path) as redis:
         environment: dict[str, Any] = {"CONTIT_MCP_STORE": redis.url, "CONTIT_MCP_SEAL_KEY": SEAL_KEY}
         async with drained(20, SandboxOptions(run_seconds=60), **environment) as (server, sandbox, found):
@@ -242,25 +231,26 @@ async def test_a_redis_in_trouble_costs_no_handle_and_holds_no_exit(tmp_path: Pa
     assert len({each["run_id"] for each in found}) == len(sandbox.runs) == 20
 
 
-async def test_a_call_that_a_drain_cuts_off_after_its_start_is_not_called_unstarted(tmp_path: Path) -> None:
-    """A 503 invites proxies to send the question to another replica, and it would run twice."""
-    slow = Fault("delay", on="start", seconds=1.8)
+async def test_a_call_that_a_drain_cuts_off_after_its_start_gets_a_500(tmp_path: Path) -> None:
+    """With a 503, a proxy would send the question to another replica, and it would run twice."""
+    options = SandboxOptions(faults=(Fault("delay", on="start", seconds=1.8),))
     with redis_server(tmp_path) as redis:
-        environment = {"CONTIT_MCP_STORE": redis.url, "CONTIT_MCP_SEAL_KEY": SEAL_KEY}
-        async with deployment(SandboxOptions(faults=(slow,)), **environment) as (server, sandbox), caller() as http:
-            responses: list[httpx.Response] = []
+        store = {"CONTIT_MCP_STORE": redis.url, "CONTIT_MCP_SEAL_KEY": SEAL_KEY}
+        async with (
+            deployment(options, **store) as (server, sandbox),
+            caller() as http,
+            anyio.create_task_group() as tasks,
+        ):
 
-            async def hang() -> None:
-                request = request_of("modern", "contit_ask", {"prompt": QUESTION})
-                responses.append(await http.post(server.url, **request))
-
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(hang)
+            async def end() -> None:
                 await until_started(sandbox)
-                redis.freeze()  # the ids are kept in memory alone, after 2 s: longer than the drain waits
+                redis.freeze()  # storing the ids takes 2 s then, and with the start longer than the drain waits
                 code, seconds = await server.end()
                 redis.thaw()
-    assert (code, seconds < WITHIN) == (0, True)
-    assert responses[0].status_code == 500
-    assert responses[0].json()["id"] == 1
-    assert "may have been started" in responses[0].json()["error"]["message"]
+                assert (code, seconds < WITHIN) == (0, True)
+
+            tasks.start_soon(end)
+            response = await http.post(server.url, **request_of("modern", "contit_ask", {"prompt": QUESTION}))
+    assert response.status_code == 500
+    assert response.json()["id"] == 1
+    assert "may have been started" in response.json()["error"]["message"]

@@ -1,7 +1,6 @@
 """Random and hostile requests: the server goes on answering, quickly, and without a fault of its own.
 
-Runs for `FUZZ_SECONDS` (environment), 5 by default. Each request is made from a seed, which a failure names; seeds that
-once found a fault stay in `KEPT`.
+Runs for `FUZZ_SECONDS` (environment), 5 by default. Each request is made from a seed, which a failure names.
 """
 
 import json
@@ -19,34 +18,31 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.children import JSON_RPC, Served, rpc, samples
+from tests.children import ERAS, JSON_RPC, Served, message_of, rpc, samples
 
 SETTINGS = {"CONTIT_MCP_WAIT_SECONDS": "1"}
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "5"))
-KEPT = range(40)
-"""The first of these make at least one request of each kind."""
-
+FIRST_SEEDS = range(40)  # they make at least one request of each kind
 MEMORY_GROWTH = 48 * 1_048_576
-LARGEST = 262_144
+LARGEST = 262_144  # bytes of a body
 
-UNITS = ["a://", "eyJ-", "[]", "{}", '""', "\\", "\\ud800", "\\u0000", "9", "a", "é", "\u202e", "ᅟ", "%2e", "..", "?#", "\x00"]  # fmt: skip
-METHODS = ["tools/call", "tools/list", "ping", "initialize", "tasks/get", "resources/read", "prompts/get", "completion/complete",
-           "notifications/cancelled", "subscriptions/listen", "logging/setLevel", "server/discover", "x"]  # fmt: skip
+UNITS = ["a://", "eyJ-", "[]", "{}", '""', "\\", "\\ud800", "\\u0000", "9", "a", "é", "\u202e", "ᅟ", "%2e", "\x00"]
+METHODS = ["tools/call", "tools/list", "ping", "initialize", "tasks/get", "resources/read", "prompts/get", "x",
+           "completion/complete", "notifications/cancelled", "subscriptions/listen", "logging/setLevel",
+           "server/discover"]  # fmt: skip
 TOOLS = ["contit_ask", "contit_start", "contit_status", "contit_response", "Contit_Ask", "", "x" * 500]
 PARAMETERS = "prompt thread_id run_id wait_seconds offset threadId promt wait_for_previous _meta".split()
 HEADERS = ["Mcp-Method", "Mcp-Name", "Mcp-Session-Id", "Origin", "Host", "Content-Type", "Accept", "Traceparent", "X-A",
            "Mcp-Param-prompt", "Last-Event-Id", "User-Agent", "Content-Encoding", "Authorization", "Sec-Fetch-Site",
-           "Upgrade", "Expect", "Te"]  # fmt: skip
-VALUES = [*METHODS, *TOOLS, "cross-site", "gzip", "h2c", "100-continue", "00-" + "1" * 32 + "-" + "1" * 16]
+           "Upgrade", "Expect", "Te", "Mcp-Protocol-Version"]  # fmt: skip
+VALUES = [*METHODS, *TOOLS, "1999-01-01", "cross-site", "gzip", "h2c", "100-continue", "00-" + "1" * 32]
 TEXTS = ["run_1", "thread_1", "How many drafts?", "", " ", "null", "None", "\ud83d", "é" * 100]
-META: dict[str, Any] = {
-    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-    "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
-    "io.modelcontextprotocol/clientCapabilities": {},
-}
+MEMBERS = ["jsonrpc", "id", "method", "params", "result", "x"]
 
 
 class Chance(random.Random):
+    """Makes requests at random; each method makes one part of them."""
+
     def hostile(self) -> str:
         """Return one repeated unit, up to the limit of a body."""
         unit = self.choice(UNITS)
@@ -64,23 +60,14 @@ class Chance(random.Random):
         ]
         return self.choice(kinds if depth < 3 else kinds[:5])()
 
-    def message(self) -> bytes:
-        arguments = {self.choice(PARAMETERS): self.value() for _ in range(self.randrange(5))}
-        meta = META if self.random() < 0.7 else self.value()
-        params = {"name": self.choice(TOOLS), "arguments": arguments, "_meta": meta}
-        whole: dict[str, object] = {"jsonrpc": "2.0", "id": 1, "method": self.choice(METHODS), "params": params}
-        for name in self.sample(["jsonrpc", "id", "method", "params", "result", "x"], self.choice([0, 0, 0, 1, 2])):
-            whole[name] = self.value()
-        return json.dumps(whole, ensure_ascii=self.random() < 0.8).encode(errors="surrogatepass")[: LARGEST + 10]
-
     def broken(self, data: bytes, among: int, most: int) -> bytes:
         changed = bytearray(data)
         for _ in range(self.randrange(1, most) if changed else 0):
             changed[self.randrange(min(len(changed), among))] = self.randrange(256)
         return bytes(changed)
 
-    def body(self) -> bytes:
-        whole, long = self.message(), b"9" * self.choice([400, 90_000])
+    def body(self, whole: bytes) -> bytes:
+        long = b"9" * self.choice([400, 90_000])
         return self.choice([
             whole, whole, b"[" + whole + b"," + whole + b"]", self.broken(whole, len(whole), 5),
             whole[: self.randrange(len(whole) + 1)], self.hostile().encode()[: LARGEST + 10],
@@ -88,22 +75,23 @@ class Chance(random.Random):
             b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":' + long + b"}}",
         ])  # fmt: skip
 
-    def headers(self) -> list[tuple[str, str]]:
-        found = [("Host", "localhost"), ("Content-Type", "application/json"), ("Accept", JSON_RPC["Accept"])]
-        versions = ["", "2025-06-18", "2025-06-18", "2026-07-28", "2026-07-28", "1999-01-01", "x" * 3_000]
-        found.append(("Mcp-Protocol-Version", self.choice(versions)))
-        odd = self.sample(HEADERS, self.choice([0, 0, 1, 3]))
-        found += [(name, self.choice(VALUES) * self.choice([1, 1, 50])) for name in odd]
-        self.shuffle(found)
-        return [(name, text) for name, text in found if text]
-
     def request(self, *, raw: bool, broken: bool) -> bytes:
         if raw:
             return self.randbytes(self.choice([1, 30, 3_000, 200_000]))
-        content = self.body()
+        arguments = {self.choice(PARAMETERS): self.value() for _ in range(self.randrange(5))}
+        good = message_of(self.choice(ERAS), self.choice(METHODS), {"name": self.choice(TOOLS), "arguments": arguments})
+        if self.random() < 0.3:
+            good["json"]["params"]["_meta"] = self.value()
+        good["json"] |= {name: self.value() for name in self.sample(MEMBERS, self.choice([0, 0, 0, 1, 2]))}
+        text = json.dumps(good["json"], ensure_ascii=self.random() < 0.8)
+        content = self.body(text.encode(errors="surrogatepass")[: LARGEST + 10])
+        odd_headers = self.sample(HEADERS, self.choice([0, 0, 1, 3]))
+        headers = [("Host", "localhost"), ("Content-Type", "application/json"), *good["headers"].items()]
+        headers += [(name, self.choice(VALUES) * self.choice([1, 1, 50])) for name in odd_headers]
+        self.shuffle(headers)
         method = self.choice(["POST"] * 12 + ["GET", "PUT", "DELETE", "OPTIONS", "eyJ-" * 2_000])
         path = self.choice(["/mcp"] * 10 + ["/mcp/", "/sse", "/readyz", "/" + "%2e" * 500, "http://evil.example/mcp"])
-        lines = [f"{name}: {text}" for name, text in self.headers()]
+        lines = [f"{name}: {text}" for name, text in headers if text]
         head = "\r\n".join([f"{method} {path} HTTP/1.{self.choice('1110')}", *lines]).encode("latin-1", "replace")
         framing = self.randrange(8)
         if framing == 0:
@@ -111,15 +99,15 @@ class Chance(random.Random):
             content = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\nHost: evil\r\n\r\n"
             head += b"\r\nTransfer-Encoding: chunked"
         else:
-            good = b"%d" % len(content)
+            right = b"%d" % len(content)
             odd = [b"-1", b"x", b"99999999999", b"5, 5", b"%d" % (len(content) + 9)]
-            head += b"\r\nContent-Length: " + (self.choice(odd) if framing == 1 else good)
+            head += b"\r\nContent-Length: " + (self.choice(odd) if framing == 1 else right)
         whole = head + b"\r\nConnection: close\r\n\r\n" + content
         return self.broken(whole, 600, 20) if broken else whole
 
 
 def send(server: Served, seed: int) -> str:
-    """Send one request; return the status of its answer, "" for none, or "late" if neither comes nor the end."""
+    """Send one request; return the status of its answer, "" if the connection ends without one, or "late"."""
     data, got = Chance(seed).request(raw=seed % 10 == 0, broken=seed % 10 == 1), b""
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
         with suppress(OSError):  # the server may have closed the connection by now
@@ -137,7 +125,7 @@ def send(server: Served, seed: int) -> str:
 
 @contextmanager
 def probed(server: Served) -> Iterator[None]:
-    """Ask for `/healthz` all the time, and check how long the answers took."""
+    """Request `/healthz` all the time, and check how long the answers took."""
     stop, delays, noise = threading.Event(), list[float](), list[float]()
 
     def probe() -> None:
@@ -148,7 +136,7 @@ def probed(server: Served) -> Iterator[None]:
                 delays.append(time.monotonic() - began)
                 time.sleep(0.02)
 
-    def oversleep() -> None:  # on a machine with other work this process itself is late, and answers seem as late
+    def oversleep() -> None:  # measures how late this process itself is on a busy machine
         while not stop.is_set():
             began = time.monotonic()
             time.sleep(0.02)
@@ -172,8 +160,7 @@ def resident(server: Served) -> float:
 
 
 def test_no_request_stops_the_server(server: Served) -> None:
-    """Bytes, HTTP, JSON and headers at random, while `/healthz` is asked all the time."""
-    answers: dict[int, str] = {seed: send(server, seed) for seed in KEPT}
+    answers: dict[int, str] = {seed: send(server, seed) for seed in FIRST_SEEDS}
     memory, first, until = resident(server), random.randrange(10**9), time.monotonic() + SECONDS
 
     def send_all(seed: int) -> None:
@@ -193,16 +180,13 @@ HOSTILE: dict[str, bytes] = {
     "lists beside each other": b"[" + b"[]," * 87_000 + b"0]",
     "the most lists that are parsed": b"[" + b"[]," * 39_000 + b"0]",
     "objects beside each other": b"[" + b"{}," * 39_000 + b"0]",
-    "empty texts": b"[" + b'"",' * 87_000 + b"0]",
     "numbers": b"[" + b"1," * 131_000 + b"0]",
     "long numbers": b"[" + (b"9" * 4_300 + b",") * 60 + b"0]",
     "long fractions": b"[" + (b"0." + b"9" * 40_000 + b",") * 6 + b"0]",
-    "exponents": b"[" + b"1e308," * 43_000 + b"0]",
     "keys": b"{" + b",".join(b'"%x":0' % number for number in range(28_000)) + b"}",
     "the same key": b"{" + b'"a":0,' * 43_000 + b'"a":0}',
     "one long text": b'"' + b"a" * 262_000 + b'"',
     "escapes": b'"' + rb"\u0041" * 43_000 + b'"',
-    "surrogate pairs": b'"' + rb"\ud83d\ude00" * 21_000 + b'"',
     "halves of surrogate pairs": b'"' + rb"\ud83d" * 43_000 + b'"',
     "addresses": b'"' + b"a://" * 65_000 + b'"',
     "tokens": b'"' + b"eyJ-" * 65_000 + b'"',
@@ -211,24 +195,26 @@ HOSTILE: dict[str, bytes] = {
     "spaces": b" " * 262_000 + b"1",
 }
 MARKER = "@@here@@"
-PARAMS: dict[str, Any] = {"name": "contit_ask", "arguments": {"prompt": "How many drafts?"}, "_meta": META}
+ARGUMENTS = {"prompt": "How many drafts?"}
+GOOD = message_of("modern", "tools/call", {"name": "contit_ask", "arguments": ARGUMENTS}, name="contit_ask")
+PARAMS = GOOD["json"]["params"]
 CLIENT = {"io.modelcontextprotocol/clientInfo": {"name": MARKER, "version": "1"}}
 PLACES: dict[str, dict[str, Any]] = {
     **{name: {name: MARKER} for name in ("id", "method", "params")},
     **{name: {"params": PARAMS | {name: MARKER}} for name in ("name", "arguments", "_meta")},
     "prompt": {"params": PARAMS | {"arguments": {"prompt": MARKER}}},
-    "clientInfo": {"params": PARAMS | {"_meta": META | CLIENT}},
+    "clientInfo": {"params": PARAMS | {"_meta": PARAMS["_meta"] | CLIENT}},
 }
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_no_body_holds_up_the_others(server: Served, place: str) -> None:
-    """Every value in every place, alone and in both eras."""
-    template = json.dumps(rpc("tools/call", PARAMS) | PLACES[place]).encode()
+def test_no_body_delays_other_requests(server: Served, place: str) -> None:
+    """Each hostile value in this place, in both eras."""
+    template = json.dumps(GOOD["json"] | PLACES[place]).encode()
     with probed(server):
         for name, value in HOSTILE.items():
             content = template.replace(f'"{MARKER}"'.encode(), value)[: LARGEST - 1]
             for version in ("2025-06-18", "2026-07-28"):
-                fields = {"Mcp-Protocol-Version": version, "Mcp-Method": "tools/call", "Mcp-Name": "contit_ask"}
-                answer = server.http.post(server.url, content=content, headers=fields | JSON_RPC)
+                headers = JSON_RPC | GOOD["headers"] | {"Mcp-Protocol-Version": version}
+                answer = server.http.post(server.url, content=content, headers=headers)
                 assert answer.status_code in {200, 400}, (name, answer.text[:200])

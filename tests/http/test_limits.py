@@ -1,8 +1,8 @@
-"""How much one caller may ask for, and all together; and that whatever is counted is counted down again."""
+"""Limits for one caller and for all together, and that what is counted in flight is counted down again."""
 
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -29,15 +29,13 @@ from tests.children import (
     message_of,
     request_of,
     runs,
-    sandbox_on_port,
 )
 from tests.redis_server import redis_server
 
 pytestmark = pytest.mark.anyio
 
 
-def listing() -> dict[str, Any]:
-    return message_of("legacy", "tools/list", {})
+LISTING = message_of("legacy", "tools/list", {})
 
 
 async def statuses(http: httpx.AsyncClient, server: Served, *requests: dict[str, Any]) -> Counter[int]:
@@ -50,22 +48,22 @@ async def until_quiet(server: Served) -> None:
 
 
 async def test_a_caller_over_its_requests_a_minute_is_told_when_to_go_on_and_others_go_on() -> None:
-    """429 with Retry-After: until this minute and a tenth of the next one are over. A client's user sees the sentence."""
+    """Retry-After lasts until this minute and a tenth of the next one are over."""
     async with deployment(None, **TOKEN_MODE, CONTIT_MCP_REQUESTS_PER_MINUTE="10") as (server, _):
         async with caller(TOKENS["anna"]) as anna, caller(TOKENS["marco"]) as marco:
-            assert await statuses(anna, server, *[listing()] * 12) == {200: 10, 429: 2}
-            refused = await anna.post(server.url, **listing())
+            assert await statuses(anna, server, *[LISTING] * 12) == {200: 10, 429: 2}
+            refused = await anna.post(server.url, **LISTING)
             assert 1 <= int(refused.headers["retry-after"]) <= 66
             error = refused.json()["error"]
             assert refused.json()["id"] == 1
             assert error["message"] == f"Too many requests; go on in {refused.headers['retry-after']} s."
             assert error["data"]["reason"] == "too_many_requests"
-            assert await statuses(marco, server, *[listing()] * 3) == {200: 3}
+            assert await statuses(marco, server, *[LISTING] * 3) == {200: 3}
         assert (await server.metrics())["contit_mcp_rejected_requests_total{reason=too_many_requests}"] == 3
 
 
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
-async def test_the_sdk_s_client_reads_why_it_is_refused(mode: Any) -> None:
+async def test_the_sdk_s_client_gets_the_reason_of_a_refusal(mode: Any) -> None:
     async def list_often(url: str) -> None:
         async with Client(url, mode=mode) as client:
             for _ in range(5):
@@ -77,44 +75,44 @@ async def test_the_sdk_s_client_reads_why_it_is_refused(mode: Any) -> None:
     assert "Too many requests; go on in" in f"{caught.getrepr()}"
 
 
-async def test_replicas_count_together_in_redis_and_each_for_itself_while_it_is_away(tmp_path: Path) -> None:
-    """A burst over both of them has one limit; without Redis no call is refused because of it."""
+async def test_replicas_count_together_in_redis_and_alone_while_it_is_down(tmp_path: Path) -> None:
     with redis_server(tmp_path) as redis:
-        async with sandbox_on_port() as (url, _):
-            environment = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", **TOKEN_MODE}
-            environment |= {"CONTIT_MCP_STORE": redis.url, "CONTIT_MCP_REQUESTS_PER_MINUTE": "120"}
-            async with deployed(environment) as one, deployed(environment) as other, caller(TOKENS["anna"]) as anna:
-                found: Counter[int] = Counter()
+        limits = {**TOKEN_MODE, "CONTIT_MCP_STORE": redis.url, "CONTIT_MCP_REQUESTS_PER_MINUTE": "120"}
+        async with (
+            deployment(None, **limits) as (one, _),
+            deployed(one.environment) as other,
+            caller(TOKENS["anna"]) as anna,
+        ):
+            found: Counter[int] = Counter()
 
-                async def burst(times: int, *servers: Served) -> float:
-                    async def post(server: Served) -> None:
-                        found.update(await statuses(anna, server, listing()))
+            async def burst(times: int, *servers: Served) -> float:
+                async def post(server: Served) -> None:
+                    found.update(await statuses(anna, server, LISTING))
 
-                    began = anyio.current_time()
-                    async with anyio.create_task_group() as tasks:
-                        for server in servers * times:
-                            tasks.start_soon(post, server)
-                    return anyio.current_time() - began
+                began = anyio.current_time()
+                async with anyio.create_task_group() as tasks:
+                    for server in servers * times:
+                        tasks.start_soon(post, server)
+                return anyio.current_time() - began
 
-                seconds = await burst(80, one, other)
-                assert found.total() == 160
-                assert 120 <= found[200] <= 125 + 2 * seconds  # the window slides on meanwhile, by two a second
-                redis.stop()
-                for server in (one, other):
-                    assert await burst(20, server) < 5
-                    assert [line["level"] for line in server.named("limits.local_only")] == ["warning"]
-                assert found[200] >= 160, "no call is refused because Redis is down"
-                redis.start()
-                for server in (one, other):
-                    while not server.named("limits.shared"):
-                        await anyio.sleep(0.5)
-                        await anna.post(server.url, **listing())
-                    assert [len(server.named(f"limits.{state}")) for state in ("local_only", "shared")] == [1, 1]
-                    assert redis.password not in server.stderr
+            seconds = await burst(80, one, other)
+            assert found.total() == 160
+            assert 120 <= found[200] <= 125 + 2 * seconds  # the window slides on meanwhile, by two a second
+            redis.stop()
+            for server in (one, other):
+                assert await burst(20, server) < 5
+                assert [line["level"] for line in server.named("limits.local_only")] == ["warning"]
+            assert found[200] >= 160, "no call is refused because Redis is down"
+            redis.start()
+            for server in (one, other):
+                while not server.named("limits.shared"):
+                    await anyio.sleep(0.5)
+                    await anna.post(server.url, **LISTING)
+                assert [len(server.named(f"limits.{state}")) for state in ("local_only", "shared")] == [1, 1]
+                assert redis.password not in server.stderr
 
 
 async def test_more_calls_at_once_than_there_is_room_for_are_refused_and_the_rest_is_served() -> None:
-    """Three times as many as all may have, in one burst: nothing hangs, and the room is there again."""
     limits = {"CONTIT_MCP_CALLS_AT_ONCE": "20", "CONTIT_MCP_CALLS_PER_CALLER": "15"}
     async with deployment(SandboxOptions(run_seconds=8), **TOKEN_MODE, **limits) as (server, sandbox):
         found: Counter[int] = Counter()
@@ -142,7 +140,6 @@ async def test_more_calls_at_once_than_there_is_room_for_are_refused_and_the_res
 
 
 async def test_errors_disconnects_and_refusals_leave_no_call_counted() -> None:
-    """Else a server would fill up with callers that are gone."""
     limits = {"CONTIT_MCP_CALLS_PER_CALLER": "2", "CONTIT_MCP_CALLS_AT_ONCE": "2"}
     faults = (Fault("500", on="start", times=1), Fault("malformed", on="start", times=1))
     async with (
@@ -161,11 +158,11 @@ async def test_errors_disconnects_and_refusals_leave_no_call_counted() -> None:
                     await runs(sandbox, known + 1)
                     tasks.cancel_scope.cancel()
             await until_quiet(server)
-        assert await statuses(http, server, *[listing()] * 3) == {200: 3}
+        assert await statuses(http, server, *[LISTING] * 3) == {200: 3}
 
 
 async def test_polls_of_tasks_do_not_use_up_the_requests_of_a_minute() -> None:
-    """Ten tasks are polled more often than 300 times a minute. The method in the body counts, whatever a header says."""
+    """They have a limit of their own. The method in the body decides, whatever a header says."""
     polls = [
         message_of("modern", f"tasks/{method}", {"taskId": "made-up"}, name="made-up")
         for method in ("get", "update", "cancel")
@@ -176,53 +173,43 @@ async def test_polls_of_tasks_do_not_use_up_the_requests_of_a_minute() -> None:
         disguised = [message_of(era, "tools/list", {}) for era in ERAS]
         for request, method in zip(disguised, ("tasks/get", "subscriptions/listen"), strict=True):
             request["headers"] |= {"Mcp-Method": method}
-        assert (await statuses(anna, server, *disguised * 3, *[listing()] * 3))[429] == 4
+        assert (await statuses(anna, server, *disguised * 3, *[LISTING] * 3))[429] == 4
         refused = await anna.post(server.url, **polls[0])
         assert (refused.status_code, refused.json()["id"]) == (429, 1)
 
 
-@dataclass
-class Clock:
-    at: float = 6_000.0
-
-    def __call__(self) -> float:
-        return self.at
-
-
-@given(st.integers(1, 50), st.lists(st.floats(0, 90), max_size=60), st.floats(0, 60))
-async def test_no_minute_has_more_requests_than_allowed_and_the_wait_is_true(
-    limit: int, pauses: list[float], second: float
-) -> None:
-    """A minute of the clock, and any time after a pause: the seconds that a refusal names are enough."""
-    clock = Clock(6_000.0 + second)
-    rate = RequestRate(limit, now=clock)
+@given(st.integers(1, 50), st.lists(st.floats(0, 90), max_size=60), st.floats(6_000, 6_060))
+async def test_no_minute_has_more_requests_than_allowed(limit: int, pauses: list[float], begin: float) -> None:
+    """After the seconds that a refusal names, the next request passes."""
+    clock = SimpleNamespace(now=begin)
+    rate = RequestRate(limit, now=lambda: clock.now)
     admitted: Counter[int] = Counter()
     for pause in pauses:
-        clock.at += pause
+        clock.now += pause
         seconds = await rate.seconds_to_wait("anna")
         if seconds is not None:
             assert 1 <= seconds <= 120
-            clock.at += seconds
+            clock.now += seconds
             assert await rate.seconds_to_wait("anna") is None
-        admitted[int(clock.at // 60)] += 1
+        admitted[int(clock.now // 60)] += 1
     assert max(admitted.values(), default=0) <= limit
 
 
 async def test_a_burst_at_the_end_of_a_minute_counts_in_the_next_one() -> None:
     """A fixed window would let twice as many pass at once."""
-    clock = Clock(6_059.0)
-    rate = RequestRate(100, now=clock)
+    clock = SimpleNamespace(now=6_059.0)
+    rate = RequestRate(100, now=lambda: clock.now)
     first = [await rate.seconds_to_wait("anna") for _ in range(100)]
-    clock.at += 2
+    clock.now += 2
     second = [await rate.seconds_to_wait("anna") for _ in range(100)]
     assert (first.count(None), second.count(None)) == (100, 1)
-    clock.at += 180
+    clock.now += 180
     assert await rate.seconds_to_wait("anna") is None
 
 
-async def test_made_up_callers_fill_no_memory() -> None:
-    """The one that was counted first makes room: it could have made up another name as well."""
-    rate = RequestRate(1, now=Clock())
+async def test_the_callers_that_are_counted_have_a_limit() -> None:
+    """Beyond MOST_CALLERS, the one that was counted first is forgotten."""
+    rate = RequestRate(1, now=lambda: 6_000.0)
     assert await rate.seconds_to_wait("first") is None
     for number in range(MOST_CALLERS - 1):
         assert await rate.seconds_to_wait(f"made-up-{number}") is None

@@ -1,4 +1,4 @@
-"""Requests that are too large, too deep, or none at all: a short answer each, and the server goes on."""
+"""Malformed requests: each gets a short answer, and the server goes on."""
 
 import gzip
 import http.client
@@ -19,9 +19,10 @@ def chunks(count: int, size: int = 65_536) -> bytes:
     return CHUNKED + (b"%x\r\n" % size + b"a" * size + b"\r\n") * count
 
 
+# The bytes that are sent, and the statuses that are right; 0 is a connection that was closed without an answer.
 RAW: dict[str, tuple[bytes, set[int]]] = {
-    "no HTTP": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", {400}),
-    "half a line": (b"GET\r\n\r\n", {400}),
+    "a TLS handshake": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", {400}),
+    "a line without a target": (b"GET\r\n\r\n", {400}),
     "10,000 headers": (HEAD + b"a: b\r\n" * 10_000 + b"\r\n", {400}),
     "a header without end": (HEAD + b"a: " + b"b" * 20_000_000, {0, 400}),
     "a trailer without end": (HEAD + CHUNKED + b"0\r\na: " + b"b" * 20_000_000, {0, 400, 413}),
@@ -31,26 +32,25 @@ RAW: dict[str, tuple[bytes, set[int]]] = {
     "two lengths": (HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{} ", {400}),
     "a length and chunks": (HEAD + b"Content-Length: 2\r\n" + CHUNKED + b"0\r\n\r\n", {400}),
     "chunks and a length": (HEAD + b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n{}", {400}),
-    "both on a probe": (b"GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n" + CHUNKED + b"0\r\n\r\n", {400}),
+    "a length and chunks (probe)": (
+        b"GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n" + CHUNKED + b"0\r\n\r\n", {400}),
     "a negative length": (HEAD + b"Content-Length: -1\r\n\r\n", {400}),
     "a length of 100 digits": (HEAD + b"Content-Length: " + b"9" * 100 + b"\r\n\r\n", {400}),
-    "a coding that is not known": (HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", {400, 501}),
+    "an unknown coding": (HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", {400, 501}),
     "a line folded": (HEAD + b"a: b\r\n c\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}", {400}),
     "a large body, declared": (HEAD + b"Content-Length: 3000000\r\n\r\n", {413}),
     "a large body, sent": (HEAD + b"Content-Length: 9000000\r\n\r\n" + b"a" * 9_000_000, {413}),
     "a large body, in chunks": (HEAD + chunks(100), {413}),
     "100,000 chunks": (HEAD + chunks(100_000, 1) + b"0\r\n\r\n", {400}),
-    "no name": (b"POST /mcp HTTP/1.1\r\n\r\n", {400}),
-    "a name in a trailer": (b"POST /mcp HTTP/1.1\r\n" + CHUNKED + b"0\r\nHost: localhost\r\n\r\n", {400}),
-    "two names": (b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n", {400}),
-    "a WebSocket": (
-        b"GET /mcp HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
-        {405},
-    ),
-    **{f"the name {name!r}": (b"POST /mcp HTTP/1.1\r\nHost: " + name + b"\r\n\r\n", {421}) for name in (
-        b"evil.example", b"localhost.evil.example", b"localhost@evil.example", b"localhost:\xb2", b"",
+    "no Host": (b"POST /mcp HTTP/1.1\r\n\r\n", {400}),
+    "a Host in a trailer": (b"POST /mcp HTTP/1.1\r\n" + CHUNKED + b"0\r\nHost: localhost\r\n\r\n", {400}),
+    "two Hosts": (b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n", {400}),
+    "WebSocket": (b"GET /mcp HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", {405}),
+    **{f"the Host {name!r}": (b"POST /mcp HTTP/1.1\r\nHost: " + name + b"\r\n\r\n", {421}) for name in (
+        b"evil.example", b"localhost.evil.example", b"localhost@evil.example", b"localhost:\xb2", b"", b"localhost:",
+        b"localhost:1:2", b"localhost:x", b"localhost:-1", b"localhost:123456", b"[::1]:1x",
     )},
-    **{f"the origin {origin!r}": (HEAD + b"Origin: " + origin + b"\r\n\r\n", {403}) for origin in (
+    **{f"the Origin {origin!r}": (HEAD + b"Origin: " + origin + b"\r\n\r\n", {403}) for origin in (
         b"https://evil.example", b"null", b"", b"http://localhost.evil.example",
         b"http://localhost, https://evil.example", b"http://localhost\r\nOrigin: http://localhost",
     )},
@@ -58,7 +58,7 @@ RAW: dict[str, tuple[bytes, set[int]]] = {
 
 
 @pytest.mark.parametrize("case", RAW)
-def test_what_is_no_proper_request_is_refused_shortly(server: Served, case: str) -> None:
+def test_a_request_that_is_not_well_formed_or_not_allowed_gets_a_short_refusal(server: Served, case: str) -> None:
     """RFC 9112; RFC 9110 (413); MCP transports, "Security Warning" (DNS rebinding)."""
     data, statuses = RAW[case]
     status, _, body = server.raw(data)
@@ -81,11 +81,12 @@ NOT_JSON: tuple[bytes, ...] = (
     call_with(params={"a": json.loads("[" * 300 + "]" * 300)}),
 )  # fmt: skip
 NO_MESSAGE: tuple[tuple[bytes, object], ...] = (
-    (b"5", None), (b"null", None), (b'{"a": 1}', None), (b'{"jsonrpc":"2.0","id":7}', 7), (b'{"id":7,"method":"ping"}', 7),
-    (call_with(jsonrpc=2.0), 1), (call_with(method=5), 1), (call_with(method=None), 1), (call_with(method=[]), 1),
+    (b"5", None), (b"null", None), (b'{"a": 1}', None), (b'{"jsonrpc":"2.0","id":7}', 7), (call_with(jsonrpc=2.0), 1),
+    (b'{"id":7,"method":"ping"}', 7), (call_with(method=5), 1), (call_with(method=None), 1), (call_with(method=[]), 1),
     (call_with(params=[1]), 1), (call_with(params="a"), 1),
 )  # fmt: skip
 ODD_IDS: tuple[object, ...] = (None, 1.5, 1.0, True, [1], {})
+# The body; the reason, the code and the id of the error that it gets.
 BODIES: dict[str, tuple[bytes, str, int, object]] = {
     **{f"no JSON {n}": (body, "no_json", -32700, None) for n, body in enumerate(NOT_JSON)},
     **{f"no message {n}": (body, "no_message", -32600, known) for n, (body, known) in enumerate(NO_MESSAGE)},
@@ -100,7 +101,7 @@ BODIES: dict[str, tuple[bytes, str, int, object]] = {
 @ERAS
 @pytest.mark.parametrize("case", BODIES)
 def test_a_body_that_is_no_message_is_answered_with_a_json_rpc_error(server: Served, case: str, era: str) -> None:
-    """Every request that can be answered is answered, with its id if that can be read (JSON-RPC 2.0, 5)."""
+    """With its id if that can be read (JSON-RPC 2.0, 5)."""
     body, reason, code, request_id = BODIES[case]
     answer = server.http.post(server.url, content=body, headers=JSON_RPC | {"MCP-Protocol-Version": era})
     assert answer.status_code == 400
@@ -120,24 +121,21 @@ def test_an_id_comes_back_as_it_was_sent_and_freezes_nothing(server: Served, req
     assert json.loads(answer.text.partition("data: ")[2])["id"] == request_id
 
 
-def test_a_response_is_taken_and_a_notification_is_not_answered(server: Served) -> None:
-    """This server asks nothing, but clients of the older era may post both (MCP 2025-06-18, transports)."""
+def test_a_response_and_a_notification_of_the_older_era_get_a_202(server: Served) -> None:
+    """MCP 2025-06-18, transports."""
     for rest in ({"id": 1, "result": {}}, {"method": "notifications/initialized"}):
         answer = server.post({"jsonrpc": "2.0", **rest})
         assert (answer.status_code, answer.content) == (202, b"")
 
 
-@pytest.mark.parametrize(
-    "prompt", ["[" * 32_000, "[" * 5_000 + '\\" {' * 2_000, "{}" * 16_000, "\u2028" * 31_000 + "?"]
-)
-def test_brackets_in_a_text_are_a_text(server: Served, prompt: str) -> None:
-    """The longest prompt may consist of them."""
-    result = server.call("contit_ask", {"prompt": prompt})
-    assert result["structuredContent"]["status"] == "completed"
+def test_the_longest_prompt_may_consist_of_brackets(server: Served) -> None:
+    for prompt in ("[" * 32_000, "[" * 5_000 + '\\" {' * 2_000, "{}" * 16_000, "\u2028" * 31_000 + "?"):
+        result = server.call("contit_ask", {"prompt": prompt})
+        assert result["structuredContent"]["status"] == "completed"
 
 
-Case = tuple[dict[str, str], int, str]
-HEADERS: list[Case] = [
+# Headers, the status, and the reason of a refusal.
+HEADERS: list[tuple[dict[str, str], int, str]] = [
     *(({"Content-Type": kind}, 415, "no_json") for kind in (
         "text/plain", "application/x-www-form-urlencoded", "application/jsonx", "", "application/json, text/html",
     )),
@@ -157,10 +155,10 @@ HEADERS: list[Case] = [
 
 @ERAS
 @pytest.mark.parametrize(("headers", "status", "reason"), HEADERS)
-def test_headers_say_what_is_sent_and_what_can_be_read(
+def test_the_body_must_be_plain_json_and_the_answer_may_be_json_or_a_stream(
     server: Served, headers: dict[str, str], status: int, reason: str, era: str
 ) -> None:
-    """Media types ignore case (RFC 9110, 8.3.1); what a page's form can send without a preflight is refused (Fetch)."""
+    """Media types ignore case (RFC 9110, 8.3.1). What a page's form can send without a preflight is refused (Fetch)."""
     content = gzip.compress(b"{}") if reason == "compressed" else json.dumps(rpc("ping")).encode()
     version = {"MCP-Protocol-Version": era} if status != 200 else {}
     answer = server.http.post(server.url, content=content, headers=JSON_RPC | version | headers)
@@ -181,9 +179,10 @@ def test_an_unknown_protocol_version_is_named(server: Served, version: str) -> N
 BODY = json.dumps(INITIALIZE).encode()
 LENGTH = b"Content-Length: %d \r\nConnection: close \r\n\r\n" % len(BODY) + BODY
 SERVED: dict[str, bytes] = {
-    # Documented: RFC 9110, 5.5. The fast parser leaves spaces at the end; the conformance suite sends them.
+    # RFC 9110, 5.5; the conformance suite sends them.
     "spaces around values": b"POST /mcp HTTP/1.1\r\nHost: \t localhost \t\r\nContent-Type: application/json \r\n"
     b"Accept: */* \r\nOrigin: http://localhost \r\nMcp-Protocol-Version: 2025-06-18 \t \r\n" + LENGTH,
+    "a slash at the end of the path": HEAD.replace(b"/mcp", b"/mcp/") + LENGTH,
     # Some clients offer HTTP/2 in each request (RFC 9110, 7.8).
     "an upgrade that is not taken": HEAD + b"Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\n"
     b"HTTP2-Settings: AAMAAABkAAQAAP__\r\n" + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY,
@@ -195,13 +194,13 @@ SERVED: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("case", SERVED)
-def test_odd_requests_that_are_proper_are_served(server: Served, case: str) -> None:
+def test_an_odd_request_that_is_well_formed_is_served(server: Served, case: str) -> None:
     status, _, answer = server.raw(SERVED[case])
     assert (status, b"serverInfo" in answer) == (200, True)
 
 
 def test_a_request_with_two_lengths_ends_its_connection(server: Served) -> None:
-    """A proxy that goes by the other length would take the second request for the body of the first."""
+    """Request smuggling: a proxy that goes by the other length takes the second request for the body of the first."""
     smuggled = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
     first = HEAD + b"Content-Length: %d\r\n" % (5 + len(smuggled)) + CHUNKED + b"0\r\n\r\n"
     status, headers, body = server.raw(first + smuggled)
@@ -210,8 +209,7 @@ def test_a_request_with_two_lengths_ends_its_connection(server: Served) -> None:
 
 
 @pytest.mark.parametrize("size", [300_000, 5 * 1_048_576])
-def test_ordinary_clients_can_read_that_their_body_is_too_large(server: Served, size: int) -> None:
-    """They send everything before they read; a connection closed meanwhile looks like a broken server."""
+def test_a_client_that_sends_everything_first_can_read_that_its_body_is_too_large(server: Served, size: int) -> None:
     for _ in range(5):
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
         connection.request("POST", "/mcp", b"x" * size, JSON_RPC)
@@ -221,8 +219,8 @@ def test_ordinary_clients_can_read_that_their_body_is_too_large(server: Served, 
         connection.close()
 
 
-def test_a_client_that_asks_first_is_refused_before_it_sends_a_large_body(server: Served) -> None:
-    """With `Expect: 100-continue`, as curl does (RFC 9110, 10.1.1)."""
+def test_a_client_that_expects_100_continue_is_refused_before_it_sends_a_large_body(server: Served) -> None:
+    """As curl does (RFC 9110, 10.1.1)."""
     began = time.monotonic()
     status, headers, _ = server.raw(HEAD + b"Expect: 100-continue\r\nContent-Length: 5000000\r\n\r\n")
     assert (status, headers["connection"]) == (413, "close")
@@ -232,30 +230,23 @@ def test_a_client_that_asks_first_is_refused_before_it_sends_a_large_body(server
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "HEAD", "OPTIONS"])
 @pytest.mark.parametrize("path", ["", "/"])
 def test_other_methods_are_not_allowed(server: Served, method: str, path: str) -> None:
-    """There are no sessions to end and no stream to listen to (MCP transports); Allow says what is (RFC 9110)."""
+    """There are no sessions to end and no stream to listen to (MCP transports)."""
     answer = server.http.request(method, server.url + path, headers=JSON_RPC, timeout=5)
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 
 
-def test_a_slash_at_the_end_makes_no_difference(server: Served) -> None:
-    """Some hosts add it."""
-    answer = server.post(INITIALIZE, url=server.url + "/")
-    assert (answer.status_code, "serverInfo" in answer.text) == (200, True)
-    assert server.last("http.request")["path"] == "/mcp"
+SSE_PATHS = ["/sse", "/sse/", "/messages/?session_id=1", "/message"]
+OTHERS = ["/", "/mcp//", "/MCP", "//mcp", "/mcp/x", "/mcp%2fx", "/mcp%2f%2f", "/healthz/", "/.env", "/docs"]
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["/", "/mcp//", "/MCP", "//mcp", "/mcp/x", "/mcp%2fx", "/mcp%2f%2f", "/healthz/", "/.env", "/docs",
-     "/sse", "/sse/", "/messages/?session_id=1", "/message"],
-)  # fmt: skip
-def test_other_paths_are_not_found_and_lead_nowhere(server: Served, path: str) -> None:
-    """A redirect behind a proxy would lead from https to http. Those of HTTP+SSE say which transport is served."""
+@pytest.mark.parametrize("path", [*OTHERS, *SSE_PATHS])
+def test_other_paths_are_not_found_and_not_redirected(server: Served, path: str) -> None:
+    """Behind a proxy, a redirect would lead from https to http. The text says which transport is served."""
     for answer in (server.post(INITIALIZE, url=server.base + path), server.http.get(server.base + path)):
         assert answer.status_code == 404
         assert answer.json()["error"] == "not_found"
         assert "Streamable HTTP" in answer.json()["error_description"]
-        assert ("HTTP+SSE" in answer.text) == path.startswith(("/sse", "/message"))
+        assert ("HTTP+SSE" in answer.text) == (path in SSE_PATHS)
         assert "location" not in answer.headers
 
 
@@ -266,7 +257,6 @@ ELSEWHERE: dict[str, Any] = {
 
 
 def test_nothing_in_a_request_changes_where_contit_is_asked(server: Served, upstream: Contit) -> None:
-    """The upstream URL is the operator's alone."""
     for name in ("base_url", "CONTIT_BASE_URL", "url", "host"):
         refused = server.call("contit_ask", {"prompt": "Any drafts?", name: "http://evil.example"}, **ELSEWHERE)
         assert "evil" not in json.dumps(refused)

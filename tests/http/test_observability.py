@@ -1,4 +1,4 @@
-"""What of an ask can be found in logs, metrics and traces; that it is one ask in all of them; and nothing of its content."""
+"""What logs, metrics and traces tell of an ask: the same trace id in all of them, and nothing of its content."""
 
 import json
 import sys
@@ -19,20 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from contit_mcp.sandbox.options import Fault, SandboxOptions
-from tests.children import (
-    ERAS,
-    QUESTION,
-    Served,
-    caller,
-    deployed,
-    deployment,
-    message_of,
-    on_port,
-    request_of,
-    result_in,
-    runs,
-    sandbox_on_port,
-)
+from tests.children import ERAS, QUESTION, Served, caller, deployment, message_of, on_port, request_of, result_in, runs
 
 pytestmark = pytest.mark.anyio
 
@@ -54,8 +41,8 @@ class Collector:
             await anyio.sleep(60)
         return Response(media_type="application/x-protobuf")
 
-    def holds_the_way_of(self, source: str, trace_id: str) -> None:
-        """Check one ask: request, then tool, then requests to Contit, each the parent of the next."""
+    def check_tree(self, source: str, trace_id: str) -> None:
+        """Check the spans of one ask: request, then tool, then requests to Contit, each the parent of the next."""
         spans = [span for span in self.spans if span.trace_id.hex() == trace_id]
         (tool,) = [span for span in spans if span.name == "tools/call contit_ask"]
         upstream = [span for span in spans if span.parent_span_id == tool.span_id]
@@ -65,7 +52,7 @@ class Collector:
         ids = attributes(tool)["contit.thread_id"], attributes(tool)["contit.run_id"]
         assert {attributes(span)["contit.thread_id"] for span in upstream} == {ids[0]}
         assert {attributes(span).get("contit.run_id", ids[1]) for span in upstream} == {ids[1]}
-        if source == "meta":  # the SDK takes the message's word; the request's span points there
+        if source == "meta":  # the SDK's span is then a child of the message's; the span of the request links to it
             assert tool.parent_span_id.hex() == PARENT
             linked = [(link.trace_id, link.span_id) for span in self.spans for link in span.links]
             assert (tool.trace_id, tool.span_id) in linked
@@ -81,14 +68,14 @@ def attributes(span: Span) -> dict[str, str]:
 
 @asynccontextmanager
 async def collecting(*, hangs: bool = False) -> AsyncIterator[tuple[Collector, dict[str, str]]]:
-    """A collector, and the environment by which a server finds it."""
+    """Yield a collector of traces, and the environment of a server that exports to it."""
     collector = Collector(hangs)
     async with on_port(Starlette(routes=[Route("/v1/traces", collector.take, methods=["POST"])])) as url:
         yield collector, {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_EXPORTER_OTLP_COMPRESSION": "none"}
 
 
 async def ask_from(server: Served, era: str, source: str, trace_id: str) -> dict[str, Any]:
-    """Ask with a trace in the headers, in `_meta`, or with none."""
+    """Ask with a trace in the headers, in `_meta`, or nowhere."""
     parent = {"traceparent": f"00-{trace_id}-{PARENT}-01"}
     arguments = {"prompt": f"{QUESTION} {trace_id}"}
     request = request_of(era, "contit_ask", arguments, meta=parent if source == "meta" else {})
@@ -98,11 +85,10 @@ async def ask_from(server: Served, era: str, source: str, trace_id: str) -> dict
 
 @pytest.mark.parametrize("export", [True, False])
 async def test_one_trace_id_joins_the_lines_the_metrics_and_the_spans_of_an_ask(export: bool) -> None:
-    """The caller's where it sends one, else ours; the tree of spans is the way of the call."""
-    options, debug = SandboxOptions(run_seconds=0.2), {"CONTIT_MCP_LOG_LEVEL": "DEBUG"}
+    """The id is the caller's where it sends one. It is there without an export of traces too."""
     async with (
         collecting() as (collector, otel),
-        deployment(options, **debug, **(otel if export else {})) as (server, _),
+        deployment(None, CONTIT_MCP_LOG_LEVEL="DEBUG", **(otel if export else {})) as (server, _),
     ):
         asked: list[tuple[str, str]] = []
         for number, (era, source) in enumerate(product(ERAS, SOURCES), start=1):
@@ -123,15 +109,14 @@ async def test_one_trace_id_joins_the_lines_the_metrics_and_the_spans_of_an_ask(
         assert bool(server.named("tracing.exporting")) == export
         assert {line["level"] for line in server.lines} == {"info", "debug"}
     for source, trace_id in asked * export:
-        collector.holds_the_way_of(source, trace_id)
+        collector.check_tree(source, trace_id)
     assert bool(collector.spans) == export
-    assert not [
-        span for span in collector.spans if any(path in span.name for path in ("healthz", "readyz", "/metrics"))
-    ]
+    names = " ".join(span.name for span in collector.spans)
+    assert not any(path in names for path in ("healthz", "readyz", "/metrics"))
 
 
 async def test_nothing_of_an_ask_s_content_reaches_logs_metrics_or_spans(tmp_path: Path) -> None:
-    """Not the prompt, the answer, a credential, the query string, a header, also at DEBUG and in failure (design, 9)."""
+    """A marker is in the prompt, the answer, the credential, query strings and headers. Calls fail too, at DEBUG."""
     scripted = tmp_path / "answers.json"
     scripted.write_text(json.dumps([{"pattern": MARKER, "answer": f"It is {MARKER}."}]), encoding="utf-8")
     options = SandboxOptions(run_seconds=0.2, api_keys=frozenset({f"key-{MARKER}"}), answers=scripted)
@@ -151,12 +136,12 @@ async def test_nothing_of_an_ask_s_content_reaches_logs_metrics_or_spans(tmp_pat
                     ids = {"thread_id": MARKER, "run_id": 5, MARKER: MARKER}
                     await http.post(url, **request_of(era, "contit_status", ids))
                     await http.post(url, **message_of(era, "no/such", {MARKER: MARKER}))
-                    await http.post(url, content=f'{{"{MARKER}": ', headers={"Content-Type": "application/json"})
-                    await http.get(f"{server.base}/{MARKER}?{MARKER}")
-                    await http.request(MARKER.upper().replace("-", ""), url)
+                await http.post(url, content=f'{{"{MARKER}": ', headers={"Content-Type": "application/json"})
+                await http.get(f"{server.base}/{MARKER}?{MARKER}")
+                await http.request(MARKER.upper().replace("-", ""), url)
                 metrics = (await http.get(f"{server.metrics_url}?{MARKER}")).text
             assert (await server.end())[0] == 0
-    assert any(MARKER in str(answer) for answer in answers)  # the sandbox repeats what it was asked
+    assert any(MARKER in str(answer) for answer in answers)
     assert {answer["isError"] for answer in answers} == {True, False}
     assert MARKER not in server.stderr
     assert MARKER not in metrics
@@ -166,34 +151,29 @@ async def test_nothing_of_an_ask_s_content_reaches_logs_metrics_or_spans(tmp_pat
 
 
 async def test_a_collector_that_hangs_delays_neither_asks_nor_the_exit() -> None:
-    """Traces are worth a third of a second at the end."""
     async with (
         collecting(hangs=True) as (_, otel),
         deployment(SandboxOptions(run_seconds=60), **otel) as (server, sandbox),
         caller() as http,
+        anyio.create_task_group() as tasks,
     ):
-        handles: list[dict[str, Any]] = []
 
-        async def wait() -> None:
-            response = await http.post(server.url, **request_of("modern", "contit_ask", {"prompt": QUESTION}))
-            handles.append(result_in(response)["structuredContent"])
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(wait)
+        async def end() -> None:
             await runs(sandbox, 1)
             code, seconds = await server.end()
-    assert (code, handles[0]["status"]) == (0, "in_progress")
-    assert seconds < 5
+            assert (code, seconds < 5) == (0, True)
+
+        tasks.start_soon(end)
+        result = result_in(await http.post(server.url, **request_of("modern", "contit_ask", {"prompt": QUESTION})))
+    assert result["structuredContent"]["status"] == "in_progress"
 
 
-async def test_a_collector_without_the_extra_is_said_once_and_costs_nothing() -> None:
-    """If the endpoint is set, the log says what to install."""
-    async with sandbox_on_port(SandboxOptions(run_seconds=0.1)) as (url, _):
-        environment = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory"}
-        environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://127.0.0.1:9"
-        async with deployed(environment, command=[sys.executable, "-c", WITHOUT_SDK]) as server:
-            answer = await ask_from(server, "modern", "headers", TRACE)
-            assert (await server.end())[0] == 0
+async def test_an_endpoint_for_traces_without_the_extra_is_logged_once_and_costs_nothing() -> None:
+    """The line says what to install."""
+    command, endpoint = [sys.executable, "-c", WITHOUT_SDK], {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+    async with deployment(None, command=command, **endpoint) as (server, _):
+        answer = await ask_from(server, "modern", "headers", TRACE)
+        assert (await server.end())[0] == 0
     assert answer["structuredContent"]["status"] == "completed"
     (line,) = server.named("tracing.not_installed")
     assert line["hint"] == "To export traces, in the clone: pip install '.[otel]'"

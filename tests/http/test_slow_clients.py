@@ -1,4 +1,4 @@
-"""Clients that send slowly, read slowly or not at all: each is let go, and no other client waits for it."""
+"""Clients that send or read slowly, or not at all: their requests end in time, and no other client waits for them."""
 
 import socket
 import time
@@ -31,7 +31,7 @@ async def flood(_: Request) -> Response:
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    """The port of our middleware, with short limits, before applications of a few lines."""
+    """Serve our middleware, with short limits, before two small applications; yield the port."""
     limits = {"CONTIT_MCP_MAX_BODY_BYTES": "100000", "CONTIT_MCP_CALLS_AT_ONCE": str(PLACES)}
     behind = Router([Route("/mcp", PlainTextResponse("whole")), Route("/flood", flood, methods=["POST"])])
     guard = Guard(behind, load_settings(environment=limits), anyone, RequestRate(100_000))
@@ -52,8 +52,7 @@ ENDLESS = {
 
 
 @pytest.mark.parametrize("case", ENDLESS)
-def test_a_body_that_does_not_end_is_a_408(port: int, case: str) -> None:
-    """Its client is told so (RFC 9110, 15.5.9)."""
+def test_a_body_that_does_not_end_in_time_gets_a_408(port: int, case: str) -> None:
     framing, drip = ENDLESS[case]
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(HEAD + framing)
@@ -66,7 +65,7 @@ def test_a_body_that_does_not_end_is_a_408(port: int, case: str) -> None:
 
 
 def test_a_slow_client_within_the_limits_is_served(port: int) -> None:
-    """A request may come byte by byte, and a connection may lie still between two."""
+    """A request may come byte by byte, and a connection may be idle between two."""
     with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
         for _ in range(2):
             for part in [REQUEST[at : at + 8] for at in range(0, len(REQUEST), 8)] + [bytes([one]) for one in MESSAGE]:
@@ -77,7 +76,7 @@ def test_a_slow_client_within_the_limits_is_served(port: int) -> None:
 
 
 def test_bodies_of_all_requests_together_have_a_budget(port: int) -> None:
-    """Beyond it a request is told to come again, with an answer that it can read; after that there is room again."""
+    """A request beyond it gets a 503 with Retry-After. Afterwards there is room again."""
     connections = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(4)]
     for connection in connections:
         connection.sendall(HEAD + b"Content-Length: 95000\r\n\r\n" + b"x" * 90_000)
@@ -92,7 +91,7 @@ def test_bodies_of_all_requests_together_have_a_budget(port: int) -> None:
 
 
 def connect(port: int) -> socket.socket:
-    """Return the connection of a client with a buffer that is soon full."""
+    """Return a connection with a small buffer for what it receives."""
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
     connection.connect(("127.0.0.1", port))

@@ -10,20 +10,9 @@ import anyio
 import httpx
 import pytest
 
-from contit_mcp.sandbox.options import SandboxOptions
+from contit_mcp.sandbox.options import Fault, SandboxOptions
 from contit_mcp.tasks.extension import IDENTIFIER
-from tests.children import (
-    QUESTION,
-    TOKEN_MODE,
-    TOKENS,
-    Served,
-    caller,
-    deployed,
-    deployment,
-    message_of,
-    messages_in,
-    sandbox_on_port,
-)
+from tests.children import QUESTION, TOKEN_MODE, TOKENS, Served, caller, deployed, deployment, message_of, messages_in
 from tests.redis_server import redis_server
 
 pytestmark = pytest.mark.anyio
@@ -35,7 +24,7 @@ DECLARED: dict[str, Any] = {"io.modelcontextprotocol/clientCapabilities": {"exte
 async def send(
     http: httpx.AsyncClient, server: Served, method: str, params: dict[str, Any], *, name: str | None = None
 ) -> httpx.Response:
-    """A request of a client that declares the extension."""
+    """Send a request of a client that declares the extension."""
     return await http.post(server.url, **message_of("modern", method, params | {"_meta": DECLARED}, name=name))
 
 
@@ -53,7 +42,7 @@ async def about(http: httpx.AsyncClient, server: Served, task: dict[str, Any], m
 
 
 async def ended(http: httpx.AsyncClient, server: Served, task: dict[str, Any], *, every: float = 0.1) -> dict[str, Any]:
-    """The task once it has ended, polled faster than it says."""
+    """Return the task once it has ended. It is polled faster than it asks for."""
     while True:
         found: dict[str, Any] = (await about(http, server, task))["result"]
         if found["status"] != "working":
@@ -63,15 +52,13 @@ async def ended(http: httpx.AsyncClient, server: Served, task: dict[str, Any], *
 
 @asynccontextmanager
 async def two_replicas(store: str) -> AsyncIterator[tuple[Served, Served]]:
-    async with sandbox_on_port(SandboxOptions(run_seconds=2)) as (url, _):
-        common = {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": store}
-        common |= TOKEN_MODE | AT_ONCE
-        async with deployed(common) as one, deployed(common) as other:
-            yield one, other
+    environment = {"CONTIT_MCP_STORE": store, **TOKEN_MODE, **AT_ONCE}
+    async with deployment(SandboxOptions(run_seconds=2), **environment) as (one, _), deployed(one.environment) as other:
+        yield one, other
 
 
-async def test_a_task_outlives_the_process_that_made_it_where_only_the_seal_key_is_shared() -> None:
-    """After `kill -9`, without a store between them; nobody else's client can ask about it."""
+async def test_a_task_outlives_its_process_if_the_other_has_the_same_seal_key() -> None:
+    """After `kill -9`, without a shared store. For another caller the task does not exist."""
     async with two_replicas("memory") as (one, other), caller(TOKENS["anna"]) as anna:
         task = await create(anna, one)
         await one.end(signal.SIGKILL)
@@ -85,16 +72,15 @@ async def test_a_task_outlives_the_process_that_made_it_where_only_the_seal_key_
             assert made_up["error"]["code"] == -32602
             for method in ("get", "cancel", "update"):
                 assert await about(marco, other, task, method) == made_up
-        # The ids in the result are this caller's handles, and lead on.
-        arguments = {"thread_id": structure["thread_id"], "run_id": structure["run_id"]}
-        params = {"name": "contit_response", "arguments": arguments}
+        ids = {name: structure[name] for name in ("thread_id", "run_id")}
+        params = {"name": "contit_response", "arguments": ids}
         response = await send(anna, other, "tools/call", params, name="contit_response")
         again = messages_in(response)[-1]["result"]["structuredContent"]
         assert again["response"] == structure["response"]
 
 
 async def test_replicas_that_share_a_store_agree_on_what_was_cancelled(tmp_path: Path) -> None:
-    """Whichever is told of it; the run goes on, and the task stays cancelled."""
+    """It stays cancelled although its run goes on and ends."""
     with redis_server(tmp_path) as redis:
         async with two_replicas(redis.url) as (one, other), caller(TOKENS["anna"]) as anna:
             task, kept = await create(anna, one), await create(anna, one, "How many articles are there?")
@@ -108,8 +94,8 @@ async def test_replicas_that_share_a_store_agree_on_what_was_cancelled(tmp_path:
             assert (await ended(anna, other, kept))["status"] == "completed"
 
 
-async def test_headers_are_held_to_what_the_specification_says() -> None:
-    """-32020 with HTTP 400 (documented); a missing Mcp-Name is accepted."""
+async def test_the_header_mcp_name_is_absent_or_names_the_task() -> None:
+    """Else it is error -32020 with HTTP 400, as the specification says."""
     async with deployment(SandboxOptions(run_seconds=0.2), **AT_ONCE) as (server, _), caller() as http:
         params = {"taskId": (await create(http, server))["taskId"], "inputResponses": {}}
         for method in ("get", "update", "cancel"):
@@ -119,5 +105,19 @@ async def test_headers_are_held_to_what_the_specification_says() -> None:
         for task_id in (None, 7, ["x"]):
             wrong = await send(http, server, "tasks/get", {"taskId": task_id})
             assert wrong.json()["error"]["code"] == -32602
-        assert (await server.metrics())["contit_mcp_calls_total{outcome=task}{tool=contit_ask}"] == 1
         assert not [line for line in server.lines if line["level"] != "info"]
+
+
+async def test_a_task_is_one_call_and_its_run_is_counted_by_its_end() -> None:
+    """Polls are no calls, and two tasks of one question have one run."""
+    options = SandboxOptions(run_seconds=2, faults=(Fault("failed", times=1),))
+    async with deployment(options, **AT_ONCE) as (server, _), caller() as http:
+        prompts = (QUESTION, "How many articles are there?", QUESTION)
+        for task in [await create(http, server, prompt) for prompt in prompts]:
+            await ended(http, server, task)
+        found = await server.metrics()
+    assert found["contit_mcp_calls_total{outcome=task}{tool=contit_ask}"] == 3
+    assert sum(count for name, count in found.items() if name.startswith("contit_mcp_calls_total")) == 3
+    assert [found[f"contit_runs_total{{end={end}}}"] for end in ("completed", "run_failed")] == [1, 1]
+    assert found["contit_run_seconds_count{end=run_failed}"] == 1
+    assert "contit_mcp_call_seconds_count{tool=contit_ask}" not in found

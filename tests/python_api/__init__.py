@@ -1,1 +1,1 @@
-"""The Python API, as a program uses it: no environment, no logging, no stdout of ours."""
+"""The Python API as a program uses it, which owns the environment, the logging and stdout."""

@@ -31,6 +31,7 @@ LIMITS = {
 # The goals that are not reached yet, and where they stand: a change may lower such a number, and must not raise it.
 STANDING = {"lines of tests": 24_120}
 
+# Runs contit-mcp and notes the modules whose functions are called: SIGUSR1 forgets them, SIGUSR2 writes them.
 _TRACED = """
 import os, signal, sys, threading
 package, report = sys.argv[1], sys.argv[2]
@@ -54,7 +55,7 @@ main()
 def measures() -> dict[str, int]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     with tempfile.TemporaryDirectory() as folder:
-        stdio, http = (anyio.run(path, Path(folder, path.__name__)) for path in (path_over_stdio, path_over_http))
+        stdio, http = (anyio.run(path_of_an_ask, name, Path(folder, name)) for name in ("stdio", "HTTP"))
     return {
         "package lines": _lines(modules()),
         "modules": len(modules()),
@@ -66,23 +67,17 @@ def measures() -> dict[str, int]:
     }
 
 
-async def path_over_stdio(report: Path) -> list[str]:
-    """Return the modules that one warm ask over stdio runs through."""
-    async with piped(Child, _traced(report, "stdio", "--sandbox"), clean_environment()) as child:
+async def path_of_an_ask(transport: str, report: Path) -> list[str]:
+    """Return the modules that one warm ask runs through; over HTTP in `token` mode."""
+    command = [sys.executable, "-c", _TRACED, str(PACKAGE), str(report)]
+    if transport == "HTTP":
+        serving = deployed(TOKEN_MODE, command=command, arguments=["--sandbox"])
+        async with serving as server, caller(TOKENS["anna"]) as http:
+            return await _path(server.process, report, lambda prompt: call(http, server, "contit_ask", prompt=prompt))
+    async with piped(Child, [*command, "stdio", "--sandbox"], clean_environment()) as child:
         await child.initialize()
         ids = itertools.count(2)
         return await _path(child.process, report, lambda text: child.call(next(ids), "contit_ask", {"prompt": text}))
-
-
-async def path_over_http(report: Path) -> list[str]:
-    """Return the modules that one warm ask over HTTP runs through, in `token` mode."""
-    server_of = deployed(TOKEN_MODE, command=_traced(report), arguments=["--sandbox"])
-    async with server_of as server, caller(TOKENS["anna"]) as http:
-        return await _path(server.process, report, lambda prompt: call(http, server, "contit_ask", prompt=prompt))
-
-
-def _traced(report: Path, *arguments: str) -> list[str]:
-    return [sys.executable, "-c", _TRACED, str(PACKAGE), str(report), *arguments]
 
 
 async def _path(process: Any, report: Path, ask: Callable[[str], Awaitable[dict[str, Any]]]) -> list[str]:

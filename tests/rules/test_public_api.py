@@ -1,4 +1,4 @@
-"""The package uses only what its dependencies make public, so that an upgrade inside the allowed range breaks nothing."""
+"""The package uses only public names of its dependencies, so that an upgrade in the allowed range breaks nothing."""
 
 from pathlib import Path
 

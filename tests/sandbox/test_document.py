@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from contit_mcp.testing import running_sandbox
-from tests.cli.test_readme import Reader
+from tests.cli.command_line import Reader
 from tests.rules.tree import ROOT
 from tests.sandbox.assistant.oracle import understood
 

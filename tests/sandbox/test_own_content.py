@@ -1,4 +1,4 @@
-"""Content of the user: JSON, JSON lines and CSV, whatever its types and fields; `questions/workspace.json` asks about more."""
+"""Content of the user, in JSON, JSON lines and CSV; `questions/workspace.json` has questions about more of it."""
 
 import datetime as dt
 import json

@@ -1,5 +1,7 @@
 """The MCP server in memory, on a Contit of the test's choice: for the SDK's own client, or message by message."""
 
+import io
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -79,6 +81,11 @@ async def call(client: Client, tool: str, arguments: Mapping[str, Any]) -> tuple
 def ids_of(structure: Mapping[str, Any]) -> dict[str, str]:
     """Return the ids in a result, as arguments for the next call."""
     return {name: structure[name] for name in ("thread_id", "run_id") if name in structure}
+
+
+def lines(logged: io.StringIO, event: str) -> list[dict[str, Any]]:
+    """Return the fields of each line that was logged for an event."""
+    return [line for line in map(json.loads, logged.getvalue().splitlines()) if line["event"] == event]
 
 
 Requests = Sequence[tuple[str, dict[str, Any]]]

@@ -14,8 +14,7 @@ from mcp.shared.exceptions import MCPError
 from contit_mcp.server.context import AppContext, Caller
 from contit_mcp.tasks.extension import IDENTIFIER
 from tests.echo_contit import EchoContit, answer_to
-from tests.server.stage import call, connected, ids_of, messages_written, settings
-from tests.server.test_calls import lines
+from tests.server.stage import call, connected, ids_of, lines, messages_written, settings
 from tests.tasks.client import ENDS, TasksClient, cancel_task, create_task, get_task, update_task
 
 pytestmark = pytest.mark.anyio

@@ -4,7 +4,6 @@ import io
 import itertools
 import json
 import re
-from typing import Any
 
 import anyio
 import httpx
@@ -13,14 +12,9 @@ from mcp import MCPError
 from mcp_types import INVALID_PARAMS, CallToolResult
 
 from tests.echo_contit import EchoContit, Reply, Script, answer_to
-from tests.server.stage import WANTS_PROGRESS, call, connected, in_each_era
+from tests.server.stage import WANTS_PROGRESS, call, connected, in_each_era, lines
 
 pytestmark = pytest.mark.anyio
-
-
-def lines(logged: io.StringIO, event: str) -> list[dict[str, Any]]:
-    """Return the fields of each line that was logged for an event."""
-    return [line for line in map(json.loads, logged.getvalue().splitlines()) if line["event"] == event]
 
 
 @in_each_era

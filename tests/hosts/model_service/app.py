@@ -1,4 +1,4 @@
-"""The stand-in as a web service: each host finds its model's API below the same address."""
+"""The stand-in as a web service, which has the APIs of all models below one address."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -33,8 +33,6 @@ GEMINI = Dialect(dialects.read_contents, dialects.contents_turn, lambda turn: [(
 
 
 def create_model_service(model: Model) -> Starlette:
-    """The application before this model."""
-
     async def endpoint(request: Request) -> Response:
         path = request.url.path
         if path.endswith("/count_tokens"):

@@ -1,4 +1,4 @@
-"""What the stand-in model does, whatever the dialect: it calls tools as it is told, and keeps what it was shown."""
+"""What the stand-in model does in every dialect: it calls tools as it is told, and keeps what it was shown."""
 
 import itertools
 import re
@@ -18,30 +18,27 @@ class Shown:
 
 @dataclass(frozen=True)
 class ToolCall:
-    """A call of the model's."""
-
     tool: str
     arguments: dict[str, Any]
     number: int
 
 
 Step = Callable[[Sequence[str]], tuple[str, dict[str, Any]]]
-"""From the results so far to the next call: a tool of ours, and its arguments."""
+"""Returns the next call, a tool of ours and its arguments, for the results so far."""
 
 
 def ids_in(text: str) -> dict[str, str]:
-    """The ids a model finds in a result, in whatever notation the host wrote it."""
+    """Return the ids that a model finds in a result, whatever notation the host uses."""
     found = {name: re.search(rf"{name}\W{{1,12}}([\w-]{{6,}})", text) for name in ("thread_id", "run_id")}
     return {name: match[1] for name, match in found.items() if match}
 
 
 def ask(prompt: str, **more: Any) -> Step:
-    """Ask something new."""
     return lambda _: ("contit_ask", {"prompt": prompt, **more})
 
 
 def follow_up(prompt: str, **more: Any) -> Step:
-    """Ask in the conversation of the result before."""
+    """Ask in the conversation that the last result names."""
 
     def step(results: Sequence[str]) -> tuple[str, dict[str, Any]]:
         return "contit_ask", {"prompt": prompt, "thread_id": ids_in(results[-1]).get("thread_id", ""), **more}
@@ -50,13 +47,13 @@ def follow_up(prompt: str, **more: Any) -> Step:
 
 
 def fetch() -> Step:
-    """Fetch the answer of the run that the result before is about."""
+    """Fetch the answer of the run that the last result names."""
     return lambda results: ("contit_response", ids_in(results[-1]))
 
 
 @dataclass
 class Model:
-    """Plays its steps one by one, each on the result of the one before, and then ends the turn."""
+    """Takes its steps one by one, each with the results of the ones before, and then ends the turn."""
 
     offered: tuple[str, ...] = ()
     seen: tuple[str, ...] = ()
@@ -65,11 +62,11 @@ class Model:
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     def play(self, *steps: Step) -> None:
-        """Forget what was, and do this next."""
+        """Forget what was shown, and take these steps next."""
         self.offered, self.seen, self.said, self._steps = (), (), "", steps
 
     def answer(self, shown: Shown) -> ToolCall | str:
-        """The model's turn: a call, or its last words."""
+        """Return the model's turn: a call, or its last words."""
         if not any(_OURS.search(tool) for tool in shown.tools):
             deferred = tuple(dict.fromkeys(_DEFERRED.findall(shown.said)))
             if deferred and set(shown.tools) >= _BRIDGE:
@@ -85,7 +82,7 @@ class Model:
         return ToolCall(tool, arguments, next(self._numbers))
 
     def _through_the_bridge(self, shown: Shown, deferred: tuple[str, ...]) -> ToolCall | str:
-        """Answer a host that names our tools alone: look at their schemas first, then call them by their names."""
+        """Answer a host that shows only the names of our tools: ask for their schemas first, then call them."""
         if not shown.results:
             return ToolCall("tool_search", {"query": f"select:{','.join(deferred)}"}, next(self._numbers))
         turn = self.answer(Shown(deferred, shown.results[1:], shown.said))
@@ -95,11 +92,11 @@ class Model:
 
     @property
     def our_tools(self) -> set[str]:
-        """Our tools among those offered, without the prefixes that hosts add."""
+        """Return our tools among those offered, without the prefixes that hosts add."""
         return {tool[tool.rindex("contit_") :] for tool in self.offered if _OURS.search(tool)}
 
 
 _OURS = re.compile(r"contit_(?:ask|start|status|response)$")
 _DEFERRED = re.compile(r"[\w-]*contit_(?:ask|start|status|response)(?=\")")
 _BRIDGE = frozenset({"tool_search", "tool_call"})
-"""Tools by which Qwen Code offers those of servers."""
+"""The tools of Qwen Code that find and call the tools of servers."""

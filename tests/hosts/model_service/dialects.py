@@ -1,4 +1,4 @@
-"""Reads what a host sends to its model and writes the model's turn, for each of the four APIs."""
+"""How hosts and models write to each other: Anthropic's messages, OpenAI's chat and responses, Gemini's contents."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,7 +11,7 @@ Event = tuple[str, Mapping[str, Any]]
 
 
 def text_of(content: Any) -> str:
-    """Text as it is, or the texts of a list of parts."""
+    """Return a text, or the joined texts of a list of parts."""
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else []
@@ -20,9 +20,6 @@ def text_of(content: Any) -> str:
 
 def said_in(body: Body) -> str:
     return "\n".join(text_of(message.get("content")) for message in body["messages"] if message["role"] == "user")
-
-
-# Anthropic's messages
 
 
 def read_messages(body: Body) -> Shown:
@@ -59,9 +56,6 @@ def messages_events(turn: ToolCall | str) -> Iterator[Event]:
     yield "message_stop", {}
 
 
-# OpenAI's chat completions
-
-
 def read_chat(body: Body) -> Shown:
     names = tuple(tool["function"]["name"] for tool in body.get("tools") or ())
     results = tuple(text_of(message.get("content")) for message in body["messages"] if message["role"] == "tool")
@@ -89,9 +83,6 @@ def chat_events(turn: ToolCall | str) -> Iterator[Event]:
     yield "", chunk | {"choices": [end], "usage": whole["usage"]}
 
 
-# OpenAI's responses
-
-
 def read_responses(body: Body) -> Shown:
     items = body["input"] if isinstance(body["input"], list) else []
     results = tuple(text_of(item["output"]) for item in items if item.get("type") == "function_call_output")
@@ -99,7 +90,7 @@ def read_responses(body: Body) -> Shown:
 
 
 def _names(tools: Iterable[Body]) -> Iterator[str]:
-    """Functions by name; those of a namespace with it before them, as in `namespace/name`."""
+    """Yield the names of functions; those in a namespace as `namespace/name`."""
     for tool in tools:
         if tool.get("type") == "namespace":
             yield from (f"{tool['name']}/{name}" for name in _names(tool["tools"]))
@@ -131,9 +122,6 @@ def responses_events(turn: ToolCall | str) -> Iterator[Event]:
     yield "response.output_item.added", {"output_index": 0, "item": item | {"status": "in_progress"}}
     yield "response.output_item.done", {"output_index": 0, "item": item}
     yield "response.completed", {"response": whole}
-
-
-# Gemini's contents, whose stream is one event
 
 
 def read_contents(body: Body) -> Shown:

@@ -1,12 +1,13 @@
-"""What the clients of the SDK 2.x and of FastMCP do: FastMCP's returns the parts of a result instead of the whole."""
+"""What the clients of the SDK 2.x and of FastMCP do. FastMCP's client returns a part of some results."""
 
 from typing import Any
 
-from given import GIVEN, readable
+from given import GIVEN
 from mcp_types import PromptReference, ResourceTemplateReference
 
 
 def part(result: Any, name: str) -> Any:
+    """Return this part of a result, which may be the part already."""
     return getattr(result, name, result)
 
 
@@ -14,7 +15,11 @@ async def ask(client: Any) -> dict[str, Any]:
     tools = [tool.name for tool in part(await client.list_tools(), "tools")]
     first = await client.call_tool("contit_ask", {"prompt": GIVEN["question"]})
     arguments = {"prompt": GIVEN["follow_up"], "thread_id": first.structured_content["thread_id"]}
-    return {"tools": tools, "results": readable(first, await client.call_tool("contit_ask", arguments))}
+    results = [
+        {"content": [it.text for it in one.content], "structured": one.structured_content, "isError": one.is_error}
+        for one in (first, await client.call_tool("contit_ask", arguments))
+    ]
+    return {"tools": tools, "results": results}
 
 
 async def use_prompts_and_resources(client: Any) -> dict[str, Any]:

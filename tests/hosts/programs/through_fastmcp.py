@@ -5,5 +5,4 @@ from given import CHILD, PLACE
 
 
 def transport() -> StdioTransport | StreamableHttpTransport:
-    """The way to the server."""
     return StdioTransport(**CHILD) if CHILD["command"] else StreamableHttpTransport(**PLACE)

@@ -10,7 +10,6 @@ from mcp.client.streamable_http import streamable_http_client
 
 
 def transport() -> AbstractAsyncContextManager[Any]:
-    """The way to the server."""
     if CHILD["command"]:
         return stdio_client(StdioServerParameters(**CHILD))
     http = httpx2.AsyncClient(headers=PLACE["headers"], timeout=60)

@@ -1,8 +1,8 @@
 """Questions written from the data alone, by people who did not know the code: no answer is false, and most are right.
 
-`workspace.json` asks about the content in `workspace/`, the other files about the sample content. A turn is right if each
-matcher of `must` matches and none of `must_not`. A matcher is a text, a regular expression (`re`), or `any` of several;
-"REFUSE" accepts a refusal.
+`workspace.json` asks about the content in `workspace/`, the other files about the sample content. A turn is right if
+each matcher of `must` matches and none of `must_not`. A matcher is a text, a regular expression (`re`), or `any` of
+several; "REFUSE" accepts a refusal.
 """
 
 import json

@@ -62,7 +62,7 @@ def accept(arguments: Mapping[str, Any], model: type[BaseModel]) -> tuple[dict[s
     given: dict[str, Any] = {}
     unknown: list[str] = []
     for key, written in arguments.items():
-        name = key if key in fields else _names(model).get(_letters(key))
+        name = key if key in fields else _names(model).get(_normalized(key))
         if name is None:
             unknown.append(key)
             continue
@@ -85,10 +85,10 @@ def accept(arguments: Mapping[str, Any], model: type[BaseModel]) -> tuple[dict[s
 def _look_alikes(missing: list[str], unknown: list[str]) -> str:
     """Return sentences: which unknown argument looks like a missing parameter; else which arguments the call has."""
     named = [key for key in unknown if key.isprintable() and len(key) <= _LONGEST_NAME][:20]
-    quoted = {_letters(key): json.dumps(key, ensure_ascii=False) for key in named}
+    quoted = {_normalized(key): json.dumps(key, ensure_ascii=False) for key in named}
     found = ""
     for name in missing:
-        for near in difflib.get_close_matches(_letters(name), quoted, n=1):
+        for near in difflib.get_close_matches(_normalized(name), quoted, n=1):
             found += f" The call has {quoted[near]}: pass its value as {name}."
     if missing and quoted and not found:
         return f" The call has {', '.join(list(quoted.values())[:3])} instead."
@@ -97,10 +97,10 @@ def _look_alikes(missing: list[str], unknown: list[str]) -> str:
 
 @functools.cache
 def _names(model: type[BaseModel]) -> dict[str, str]:
-    return {_letters(name): name for name in model.model_fields}
+    return {_normalized(name): name for name in model.model_fields}
 
 
-def _letters(name: str) -> str:
+def _normalized(name: str) -> str:
     return "".join(character for character in name[:_LONGEST_NAME] if character.isalnum()).casefold()
 
 
@@ -174,7 +174,7 @@ class Call(Observer):
         ours = ours or (refused and self.caller.credential is None)
         self.level = logging.ERROR if ours else logging.WARNING
 
-    def refused(self, error: errors.ContitError) -> CallToolResult:
+    def refusal(self, error: errors.ContitError) -> CallToolResult:
         """Return the result for an error, and note the error for the log line."""
         self.note_error(error)
         about = (None, None) if self.thread_id is None else self.tenant.shown(self.thread_id, self.run_id)
@@ -220,10 +220,10 @@ async def run_call(
                 accepted, call.facts["dropped_arguments"] = accept(arguments, tool.arguments)
                 result = await tool.run(call, **accepted)
             except errors.ContitError as error:
-                return call.refused(error)
+                return call.refusal(error)
             except Exception:
                 log.exception("call.crashed", tool=tool.listed.name)
-                return call.refused(errors.UnexpectedError())
+                return call.refusal(errors.UnexpectedError())
             found = result.structured_content or {} if isinstance(result, CallToolResult) else {"status": "task"}
             call.facts["outcome"] = found.get("status")
             return result

@@ -79,7 +79,7 @@ def create_server(context: AppContext, *, probe: bool = False) -> Server[Any]:
         if tool is None:
             with logged_call("unknown", ctx, context) as call:
                 hint = f"The tools are: {', '.join(tools)}."
-                return call.refused(InvalidArgumentError("There is no such tool.", hint=hint))
+                return call.refusal(InvalidArgumentError("There is no such tool.", hint=hint))
         result = await run_call(tool, params.arguments or {}, ctx, context)
         if isinstance(result, types.CallToolResult) and ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
             result.meta = _SHORT_IDENTITY

@@ -217,7 +217,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             )
             try:
                 body = await _collect(answer.content.iter_any(), self._policy.body_bytes)
-            except (aiohttp.ClientError, OSError) as exc:
+            except (aiohttp.ClientError, OSError, ValueError) as exc:
                 raise _after_sending(exc) from exc
             finally:
                 answer.close()  # without effect on a connection whose response was read to its end

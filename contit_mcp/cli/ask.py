@@ -1,4 +1,4 @@
-"""contit-mcp ask and runs: a question from the terminal, its answer, and the remembered conversations."""
+"""contit-mcp ask and runs: a question from the terminal, its answer, and the remembered questions."""
 
 import json
 import sys
@@ -98,9 +98,9 @@ def command(
     """
     prompt = " ".join(words) if words else None
     if last and thread_id:
-        raise WrongUsage("--last and --thread name two conversations.", "Keep one of them.")
+        raise WrongUsage("--last and --thread name two threads.", "Keep one of them.")
     if run_id and not thread_id:
-        raise WrongUsage("--run needs the conversation that the run is on.", "Add --thread ID.")
+        raise WrongUsage("--run needs the thread that the run is on.", "Add --thread ID.")
     if run_id and prompt:
         raise WrongUsage("--run fetches an answer and takes no PROMPT.", "Leave --run out to ask.")
     if transport and (last or thread_id):
@@ -113,8 +113,8 @@ def command(
         runs = anyio.run(remembered, settings)
         if not runs:
             raise errors.ContitError(
-                "No conversation with this Contit and this credential is remembered; they are kept for a day.",
-                hint="Ask a question without --last first, or name the conversation with --thread.",
+                "No thread with this Contit and this credential is remembered; threads are remembered for a day.",
+                hint="Ask a question without --last first, or name the thread with --thread.",
             )
         thread_id, run_id = runs[0].thread_id, runs[0].run_id
     finish(settings, Wanted(given, prompt, thread_id, run_id, wait_seconds, as_json, transport))
@@ -251,7 +251,7 @@ class Outcome:
 
 _HINTS: dict[type[errors.ContitError], str] = {  # for a person at a terminal: the errors' own hints name tools
     errors.RunNotFoundError: "Use the ids as contit-mcp runs lists them, with the same credential; or ask again.",
-    errors.ThreadBusyError: "Wait a little and ask again, or begin a new conversation, without --thread and --last.",
+    errors.ThreadBusyError: "Wait a little and ask again, or begin a new thread, without --thread and --last.",
     errors.StartUnknownError: "Ask again; it may then run twice. contit-mcp check says whether this is Contit.",
     errors.AnswerUnavailableError: "Ask again. contit-mcp ask --thread ID fetches the thread's latest answer.",
     errors.AnswerUnreadableError: "Fetch it once more; if that says the same, ask the question again.",
@@ -324,7 +324,7 @@ def _after_answer(outcome: Outcome, wanted: Wanted) -> str:
     return f'{took}Go on: {wanted.next_command("ask", "--thread", outcome.thread_id)} "..."'
 
 
-# --- contit-mcp runs: the remembered conversations
+# --- contit-mcp runs: the remembered questions
 
 
 @click.group(invoke_without_command=True)
@@ -358,7 +358,7 @@ def runs(ctx: click.Context, given: GivenOptions, *, as_json: bool) -> None:
         title = terminal.without_controls(run.title or "")
         click.echo(f"{number:>3}  {asked_at:16}  {run.status:11}  {run.thread_id}  {title}".rstrip())
     if not found:
-        click.echo("No conversation is remembered.", err=True)
+        click.echo("No question is remembered.", err=True)
 
 
 @runs.command()

@@ -55,7 +55,7 @@ async def _show(app: Any, question: str, follow_up: str) -> None:
                 click.echo(f"2. contit-mcp stdio, a child process, offers {', '.join(names)}.")
                 click.echo(f"3. Asked: {question}\n")
                 thread_id = await _ask(client, question, None)
-                click.echo(f"4. Asked in the same conversation: {follow_up}\n")
+                click.echo(f"4. Asked in the same thread: {follow_up}\n")
                 await _ask(client, follow_up, thread_id)
     click.echo("It works. With an account: set CONTIT_API_KEY and run contit-mcp check.")
 

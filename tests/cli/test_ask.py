@@ -44,8 +44,8 @@ def test_in_a_pipe_stdout_holds_the_answer_and_nothing_else(sandbox: Contit) -> 
     assert {known.prompt for known in sandbox.record.runs} == {DRAFTS}
 
 
-def test_last_and_thread_continue_a_conversation_or_fetch_its_answer(sandbox: Contit) -> None:
-    """Each credential has its own conversations; a store in memory forgets them with its process."""
+def test_last_and_thread_continue_a_thread_or_fetch_its_answer(sandbox: Contit) -> None:
+    """Each credential has its own threads; a store in memory forgets them with its process."""
     to = upstream(sandbox.url)
     run_here("ask", "List all published articles from March 2026", **to)
     first = sandbox.record.runs[0]
@@ -58,7 +58,7 @@ def test_last_and_thread_continue_a_conversation_or_fetch_its_answer(sandbox: Co
     for other in ({"CONTIT_API_KEY": "another-key"}, {"CONTIT_MCP_STORE": "memory"}):
         asked = run_here("ask", "--last", **to | other)
         assert asked.returncode == 1
-        assert asked.stderr.startswith("error: No conversation with this Contit and this credential is remembered")
+        assert asked.stderr.startswith("error: No thread with this Contit and this credential is remembered")
         assert "\nhint: Ask a question without --last first" in asked.stderr
 
 

@@ -108,7 +108,7 @@ def test_runs_are_listed_shown_and_completed_for_their_credential_alone(sandbox:
         assert 0 < len(failed.stderr) < 400
     assert len(sandbox.record.runs) == 2
     other = run_here("runs", **to | {"CONTIT_API_KEY": "another"})
-    assert (other.returncode, other.stdout, other.stderr) == (0, "", "No conversation is remembered.\n")
+    assert (other.returncode, other.stdout, other.stderr) == (0, "", "No question is remembered.\n")
     assert completed(line, CONTIT_API_KEY="another") == []
     assert completed("contit-mcp ask --thread ") == []
     assert completed("contit-mcp sa", CONTIT_NONSENSE="x") == ["sandbox"]

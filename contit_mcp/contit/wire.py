@@ -179,7 +179,7 @@ def later_hint(seconds: float) -> str:
 
 def parse_retry_after(value: str, *, now: datetime | None = None) -> float | None:
     """Return the seconds of a `Retry-After` header, at most an hour; None if it is neither a number nor a date."""
-    if re.fullmatch(r"\s*[0-9]+\s*", value):
+    if re.fullmatch(r"[ \t]*[0-9]+[ \t]*", value):
         seconds = float(value)
     else:
         try:

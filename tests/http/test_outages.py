@@ -124,7 +124,8 @@ async def watch_outage(
 
         for number in range(ASKS):
             asks.start_soon(one, number)
-        while watch.last["contit_mcp_pollers"] < ASKS:
+            await anyio.sleep(1 / ASKS)  # a second later they begin to poll, spread over each second
+        while watch.last["contit_mcp_pollers"] < ASKS or watch.last["contit_mcp_polls_total"] < 2 * ASKS:
             await anyio.sleep(0.05)
         before, began = watch.last, time.monotonic()
         assert not is_unreachable(before)

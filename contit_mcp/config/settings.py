@@ -81,7 +81,7 @@ class UpstreamSettings(_Part):
         }
         chosen = [way for way, is_set in ways.items() if is_set]
         if len(chosen) > 1:
-            raise ValueError(f"{' and '.join(chosen)} are both set; keep one credential")
+            raise ValueError(f"{' and '.join(chosen)} are set at once; keep one credential")
         if bool(self.client_id) != bool(self.client_secret or self.client_secret_file):
             raise ValueError("CONTIT_CLIENT_ID and CONTIT_CLIENT_SECRET belong together; set both")
         return self
@@ -199,7 +199,9 @@ class HttpSettings(_Part):
     tls_cert_file: UserPath | None = Field(None, description="Certificate chain (PEM), to speak https.")
     tls_key_file: UserPath | None = Field(None, description="Private key of the certificate (PEM).")
     max_body_bytes: int = Field(
-        262_144, ge=1_024, description="Largest body; the longest prompt, escaped in JSON, needs 3/4 of the default."
+        262_144,
+        ge=1_024,
+        description="Largest body. The longest prompt escaped in JSON has 192,000 bytes; in emoji, twice as many.",
     )
     requests_per_minute: int = Field(
         300, ge=1, description="Requests a minute of one caller; more get 429. Replicas with one Redis count together."

@@ -215,7 +215,7 @@ def _are_plugins(group: str, value: str) -> bool:
     return all(name.strip() in known for name in value.split(","))
 
 
-_RULES: tuple[tuple[str, Callable[[str], bool], str], ...] = (
+_RULES: tuple[tuple[str, Callable[[str], bool], str], ...] = (  # variable, whether its value is usable, problem
     ("SSL_CERT_FILE", lambda value: Path(value).is_file() and os.access(value, os.R_OK), "names no readable file"),
     ("SSL_CERT_DIR", lambda value: any(Path(part).is_dir() for part in value.split(os.pathsep)), "names no folder"),
     ("SSLKEYLOGFILE", _is_writable, "names no file that can be written"),

@@ -12,7 +12,7 @@ from typing import Final
 from contit_mcp.sandbox.lexicon import Symbol
 
 _YEARS: Final = range(1970, 2100)
-_LETTERS: Final[dict[str, dict[str, str]]] = {
+_LETTERS: Final[dict[str, dict[str, str]]] = {  # numbers: N up to 31, Y a year, I a date like 2026-03-14
     "month": {"": "M"},
     "ordinal": {"": "O"},
     "unit": {"day": "d", "week": "w", "month": "m", "quarter": "q", "half": "h", "year": "y"},

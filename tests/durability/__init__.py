@@ -1,1 +1,1 @@
-"""A model of callers, processes and Contit: in any order of calls, crashes and faults no run is lost or doubled."""
+"""A model of callers, processes and Contit. In any order of events no run is lost or doubled, except as in `history`."""

@@ -210,7 +210,7 @@ async def test_two_servers_with_different_credentials_do_not_affect_each_other(
         assert isinstance(refused, CallToolResult)
         assert refused.is_error
         found = await asyncio.gather(ask(of_anna), ask(of_ben), ask(of_anna))
-        assert len({each["run_id"] for each in found}) == 2  # Anna's second question joins her first
+        assert len({each["run_id"] for each in found}) == 2  # Anna's second question is deduplicated
         for client in (of_anna, of_ben):
             listed = (await client.list_resources()).resources
             assert len([each for each in listed if str(each.uri).startswith("contit://runs/")]) == 1
@@ -275,7 +275,7 @@ async def test_a_mounted_app_drains_with_its_host(number: signal.Signals) -> Non
 
         async def listen() -> None:
             async with httpx.AsyncClient(timeout=30) as http, http.stream("GET", f"{url}/ticks") as stream:
-                with suppress(httpx.RemoteProtocolError):  # so it ends
+                with suppress(httpx.RemoteProtocolError):  # the end of an endless stream
                     async for line in stream.aiter_lines():
                         ticks.append(line)  # noqa: PERF401 - the stream breaks
 

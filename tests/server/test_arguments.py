@@ -133,7 +133,7 @@ Result = tuple[dict[str, Any], list[str], bool]
 
 
 def next_call(tool: str, result: Result, known: dict[str, Any]) -> Call:
-    """Return the call that a result of `tool` leads to, with what the model knows: its prompt, and ids of before."""
+    """Return the call that a result of `tool` leads to, with what the model knows: its prompt and earlier ids."""
     structure, texts, is_error = result
     text, step = "\n".join(texts), structure["next_step"]
     written = re.search(r"(contit_\w+)\((thread_id=[^)]*)\)", text)

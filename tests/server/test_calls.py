@@ -63,7 +63,7 @@ async def test_progress_does_not_slow_the_wait(era: str, logged: io.StringIO) ->
 
 @in_each_era
 async def test_each_call_logs_one_line_with_names_and_numbers_of_its_own(era: str, logged: io.StringIO) -> None:
-    """Two calls at once count apart. No line has a prompt, a dropped argument or the credential."""
+    """Two calls at once are counted separately. No line has a prompt, a dropped argument or the credential."""
     contit = EchoContit(durations={"MARKER bad": 9}, end_words={"MARKER bad": "failed"})
     async with connected(contit, era=era, host="some-host") as (client, _), anyio.create_task_group() as tasks:
         for prompt in ("MARKER good", "MARKER bad"):

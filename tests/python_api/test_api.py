@@ -160,8 +160,8 @@ async def ask(client: Client, **arguments: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_server_offers_in_process_what_it_offers_over_stdio_and_http(sandbox: RunningSandbox, era: Any) -> None:
-    """Tools, prompts, resources, completion, and the extensions; errors as they are, without the SDK's prefix."""
+async def test_a_server_in_process_has_tools_prompts_resources_completion(sandbox: RunningSandbox, era: Any) -> None:
+    """In the newer era also the extensions. Errors come as they are, without the SDK's prefix."""
     async with Client(server(sandbox), mode=era) as client:
         assert client.server_info is not None
         assert client.server_info.name == "contit-assistant"

@@ -56,9 +56,8 @@ async def test_progress_does_not_slow_the_wait(era: str, logged: io.StringIO) ->
             assert isinstance(result, CallToolResult)
             assert not result.is_error
             assert anyio.current_time() - began < 5
-    failures = lines(logged, "progress.not_sent")
-    assert len(failures) == (era == "modern"), "in the older era the function is called at the client's end"
-    assert all("ValueError" in str(line["error"]) for line in failures)
+    failures = lines(logged, "progress callback raised")  # the SDK catches the exception and logs it
+    assert {str(line["error"]).split()[0] for line in failures} == {"ValueError"}
 
 
 @in_each_era

@@ -77,7 +77,7 @@ def test_no_made_up_handle_opens(text: str, data: st.DataObject) -> None:
 
 
 def test_the_handle_of_a_guid_has_65_characters() -> None:
-    """Contit's ids are GUIDs. Spelt out, they would cost a model twice as many tokens."""
+    """Contit's ids are GUIDs. Sealed as text, they would cost a model twice as many tokens."""
     assert len(SEALER.seal("thread", "owner", str(uuid.UUID(int=7**40)))) == 65
 
 

@@ -80,7 +80,7 @@ async def test_an_error_of_the_tool_completes_a_task_and_an_error_of_the_protoco
 
 @pytest.mark.parametrize(("mode", "code"), [("2026-07-28", -32021), ("legacy", -32601)])
 async def test_other_clients_get_plain_results_and_errors_for_the_methods_of_tasks(mode: str, code: int) -> None:
-    """Documented: a task MUST NOT be returned to them; in the handshake era, the methods do not exist."""
+    """Documented: a task MUST NOT be returned to them; in the older era, the methods do not exist."""
     async with connected(mode=mode) as client:
         result = await client.call_tool("slow_compute", {"seconds": 3, "label": "it"})
         assert isinstance(result, CallToolResult)

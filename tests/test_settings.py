@@ -92,7 +92,7 @@ def test_without_anything_set_there_are_the_documented_defaults_and_no_credentia
 
 
 def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
-    """A credential also wins over one of another form. Numbers in the file need no quotes; its byte order mark is ignored."""
+    """A credential replaces one of another form. Numbers in the file need no quotes; a byte order mark is ignored."""
     text = '\ufeffwait_seconds = 1\r\nmax_wait_seconds = 11\r\nbase_url = "https://file.test"\r\naccess_token = "t"\r\n'
     file = write(tmp_path, text)
     environment = {"CONTIT_MCP_WAIT_SECONDS": "2", "CONTIT_MCP_MAX_WAIT_SECONDS": "12", "CONTIT_BASE_URL": " "}

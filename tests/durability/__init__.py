@@ -1,1 +1,1 @@
-"""A model of callers, processes and Contit. In any order of events no run is lost or doubled, except as in `history`."""
+"""A model of callers, processes and Contit. No run is lost or doubled in any order of events, except as in `history`."""

@@ -76,12 +76,12 @@ class Readiness:
         return self.problem
 
     async def _probe(self, base_url: str, ca_file: Path | None) -> str | None:
-        async with build_http_client(base_url, ca_file=ca_file, transport=self._transport) as http:
-            try:
+        try:
+            async with build_http_client(base_url, ca_file=ca_file, transport=self._transport) as http:
                 await ContitClient(http, read_seconds=3.0).run_status("contit-mcp-probe", "contit-mcp-probe")
-            except ContitError as error:
-                # The probe has no credential, so 401 and 404 show that Contit answers.
-                return None if isinstance(error, NotFoundError | AuthenticationError) else error.message
+        except ContitError as error:
+            # The probe has no credential, so 401 and 404 show that Contit answers.
+            return None if isinstance(error, NotFoundError | AuthenticationError) else error.message
         return None
 
 
@@ -114,7 +114,7 @@ async def wired_app(
     """Yield the application for settings that `refuse_unsafe` has accepted, and close its connections at the end.
 
     `transport` replaces the network to Contit (the embedded sandbox), and `sessions` our MCP server. A seal key
-    that cannot be used, in mode `jwt` also a CA file, raises a ConfigurationError.
+    or a CA file that cannot be used raises a ConfigurationError.
     """
     location = settings.store_location()
     metrics = Metrics()
@@ -123,7 +123,7 @@ async def wired_app(
     async with AsyncExitStack() as stack:
         opened = AppContext(settings, auth=settings.auth, transport=transport, metrics=metrics)
         context = await stack.enter_async_context(opened)
-        context.services()  # imports what the first caller would wait for otherwise
+        context.services().http_client()  # imports what the first caller would wait for otherwise
         sessions = sessions or StreamableHTTPSessionManager(
             create_server(context, probe=probe),
             stateless=True,

@@ -180,7 +180,7 @@ class Reading:
         """Read an action, a property, an order, an entry of the last list, a number of items, or a bound."""
         value, nouns = symbol.value, ("number", *_NOUNS)
         stop = at + 1 + bool(self._peek(at + 1, "currency", "prop"))
-        count = int(value) if value.isdigit() and 0 < int(value) <= _MOST_LISTED else None
+        count = int(value) if value.isdecimal() and 0 < int(value) <= _MOST_LISTED else None
         match symbol.kind:
             case "do" if value in ("list", "exists", "search"):
                 self.do = self.do or ("" if value == "exists" else "list")

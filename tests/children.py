@@ -44,7 +44,7 @@ TOKEN_MODE = {
 }
 JSON_RPC = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
 INFO = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test-host", "version": "1"}}
-ERAS = ("legacy", "modern")
+ERAS = ("legacy", "modern")  # of the protocol: the older one, up to 2025-11-25, and the newer one
 _MODERN = "2026-07-28"
 
 STATE = tempfile.TemporaryDirectory(prefix="contit-mcp-tests-")

@@ -1,7 +1,7 @@
 """A Contit in memory, as the transport of an httpx client, on the clock of the event loop.
 
 It has Contit's three documented endpoints. Each answer repeats its question, so that a swapped answer shows. A test can
-order other replies to single requests.
+replace the replies to some requests, or to all.
 """
 
 import itertools
@@ -51,9 +51,9 @@ class EchoContit(httpx.AsyncBaseTransport):
     durations: dict[str, float] = field(default_factory=dict)  # by prompt: the seconds of its runs, where they differ
     end_words: dict[str, str] = field(default_factory=dict)  # by prompt: the status at the end, if not `completed`
     latency: float = 0.0  # seconds that each request takes
-    # Replies that are sent instead: to the next requests of an endpoint, or to all requests (the last one repeats).
+    # By endpoint: the replies that its next requests get instead.
     replies: defaultdict[str, list[Script]] = field(default_factory=lambda: defaultdict(list))
-    script: list[Script] = field(default_factory=list)
+    script: list[Script] = field(default_factory=list)  # the replies to all requests instead; the last one repeats
     requests: list[tuple[str, float]] = field(default_factory=list)  # the endpoint and time of each
     received: list[httpx.Request] = field(default_factory=list)
     abandoned: int = 0  # requests that were cancelled before their answer

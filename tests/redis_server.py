@@ -50,7 +50,7 @@ class RedisServer:
         self._process.wait()
 
     def freeze(self) -> None:
-        """Stop its process: connections stay open, and nothing is answered."""
+        """Suspend its process: connections stay open, and nothing is answered."""
         self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:

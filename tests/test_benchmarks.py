@@ -18,7 +18,7 @@ def anyio_backend() -> tuple[str, dict[str, object]]:
 
 
 async def test_every_part_measures_its_rows_with_real_servers(tmp_path: Path) -> None:
-    """Each goal is about one of these rows: one about a row that was renamed would never be checked."""
+    """Each goal names one of these rows: the goal of a row that was renamed would never be checked."""
     rows: dict[str, Row] = {}
     for part in PARTS:
         (folder := tmp_path / part).mkdir()

@@ -1,4 +1,4 @@
-"""Every error of ours says what happened and what to do now, in one line each."""
+"""Every error with a text of its own says what happened and what to do now, in one line each."""
 
 import pytest
 

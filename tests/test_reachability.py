@@ -1,4 +1,4 @@
-"""Whether Contit counts as reachable: each change is logged once, and what is only slow or busy changes nothing."""
+"""Whether Contit counts as reachable: each change is logged once, and slowness or load alone is no change."""
 
 import io
 import json
@@ -41,7 +41,7 @@ async def six_that_hang_beside_others(state: Reachability) -> None:
         await in_turn(state, 3, 0.1)
 
 
-# The requests, and the cause of the outage that they are, if they are one.
+# The requests, and the cause that is logged for them as an outage; None if they are no outage.
 TRAFFIC: dict[str, tuple[Callable[[Reachability], Awaitable[None]], str | None]] = {
     "no requests": (lambda _: anyio.sleep(600), None),
     "two failures": (lambda state: at_once(state, 2, 0.1, fail=True), None),
@@ -60,7 +60,7 @@ TRAFFIC: dict[str, tuple[Callable[[Reachability], Awaitable[None]], str | None]]
 async def test_an_outage_ends_when_answers_come_and_nothing_has_failed_for_three_seconds(
     traffic: Callable[[Reachability], Awaitable[None]], cause: str | None, logged: io.StringIO
 ) -> None:
-    """Without any request nothing is known, so an outage does not end."""
+    """Other traffic logs nothing. One answer does not end an outage at once: the next request may fail again."""
     state = Reachability()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(state.watch)

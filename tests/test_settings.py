@@ -1,4 +1,4 @@
-"""Settings: where a value comes from, what is refused, and what secrets, stores and addresses may be."""
+"""Settings: the sources of a value, refused values, and the forms of secrets, stores and addresses."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ from contit_mcp.config.sources import load_settings
 from contit_mcp.config.values import LOOPBACK, SecretValue, StoreLocation, parse_store, state_folder, usable_url
 from contit_mcp.errors import ConfigurationError
 
-# What is written, and what it becomes.
+# By variable: the written value, and that of the setting.
 EXAMPLES: dict[str, tuple[str, object]] = {
     "CONTIT_API_KEY": ("the-key", "the-key"),
     "CONTIT_BASE_URL": ("https://contit.example/", "https://contit.example"),
@@ -92,7 +92,7 @@ def test_without_anything_set_there_are_the_documented_defaults_and_no_credentia
 
 
 def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
-    """So does a credential of any form. Numbers of the file need no quotes, and a byte order mark is ignored."""
+    """A credential replaces one of another form. Numbers in the file need no quotes; a byte order mark is ignored."""
     text = '\ufeffwait_seconds = 1\r\nmax_wait_seconds = 11\r\nbase_url = "https://file.test"\r\naccess_token = "t"\r\n'
     file = write(tmp_path, text)
     environment = {"CONTIT_MCP_WAIT_SECONDS": "2", "CONTIT_MCP_MAX_WAIT_SECONDS": "12", "CONTIT_BASE_URL": " "}
@@ -126,7 +126,7 @@ def test_a_tilde_is_the_home_folder_also_without_a_shell(monkeypatch: pytest.Mon
      "%CONTIT_API_KEY%", "{env:CONTIT_API_KEY}", "$CONTIT_API_KEY", "${}", "null", " undefined "],
 )  # fmt: skip
 def test_blank_values_and_unfilled_placeholders_mean_not_set(value: str, tmp_path: Path) -> None:
-    """Also what JavaScript makes of a field that was left blank (seen in mcpb 2.1.2)."""
+    """So do the words that JavaScript writes for a field that was left blank (seen in mcpb 2.1.2)."""
     assert load(dict.fromkeys(VARIABLES.values(), value)) == load()
     assert load({"CONTIT_MCP_UNHEARD_OF": value, "CONTIT_API_KEYS": value, "CONTIT_MCP_CONFIG": value}) == load()
     quoted = value.replace("\t", "\\t").replace("\n", "\\n")
@@ -134,7 +134,7 @@ def test_blank_values_and_unfilled_placeholders_mean_not_set(value: str, tmp_pat
 
 
 @pytest.mark.parametrize("value", ["$ecret", "100%", "a${b}c", "${a}${b}", "%a", "{}", "$", "x $CONTIT_API_KEY"])
-def test_what_only_resembles_a_placeholder_is_a_value(value: str) -> None:
+def test_a_text_that_only_resembles_a_placeholder_is_a_value(value: str) -> None:
     assert plain(load({"CONTIT_API_KEY": value}).api_key) == value
 
 
@@ -153,7 +153,7 @@ def test_what_only_resembles_a_placeholder_is_a_value(value: str) -> None:
         ("CONTIT_BASE_URL", [MARKER, "x\udce9"]),
     ],
 )
-def test_a_value_that_cannot_be_used_is_named_but_a_secret_is_not_quoted(name: str, values: list[str]) -> None:
+def test_an_unusable_value_is_reported_by_the_name_of_its_setting_and_not_quoted(name: str, values: list[str]) -> None:
     """Beside another problem too, in one line."""
     for value in values:
         error = refused({name: value, "CONTIT_MCP_PORT": "soon"})
@@ -207,7 +207,7 @@ def test_a_secret_comes_from_its_value_or_its_file_and_is_never_shown(name: str,
         (f'{MARKER} = """', "end of document"),
     ],
 )
-def test_the_place_of_a_syntax_error_is_told_and_the_file_never_quoted(text: str, reason: str, tmp_path: Path) -> None:
+def test_a_syntax_error_is_reported_by_its_place_and_not_quoted(text: str, reason: str, tmp_path: Path) -> None:
     file = write(tmp_path, text)
     message = refused(file=file).message
     assert message.startswith(f"The settings file {file} ")
@@ -285,7 +285,7 @@ def test_variables_of_other_programs_are_ignored() -> None:
 
 
 @pytest.mark.parametrize("content", [f"  {MARKER}\t\n\n", f"\ufeff{MARKER}\r\n"])
-def test_a_secret_is_read_again_when_its_file_changes_without_what_editors_add(content: str, tmp_path: Path) -> None:
+def test_a_secret_is_read_again_and_stripped_when_its_file_changes(content: str, tmp_path: Path) -> None:
     file = tmp_path / "secret"
     secret = SecretValue("CONTIT_API_KEY", file=file)
 
@@ -329,7 +329,7 @@ def test_a_secret_can_come_through_a_pipe_which_is_read_once() -> None:
         ("mark", b"\xef\xbb\xbf", "is empty"),
     ],
 )
-def test_a_secret_that_cannot_be_read_is_told(name: str, content: bytes | None, reason: str, tmp_path: Path) -> None:
+def test_an_unusable_secret_file_is_reported(name: str, content: bytes | None, reason: str, tmp_path: Path) -> None:
     file = tmp_path / name
     if content is not None:
         file.write_bytes(content)
@@ -379,7 +379,7 @@ def test_any_other_store_is_refused_without_being_quoted(text: str) -> None:
     assert refused({"CONTIT_MCP_STORE": text}).message.startswith("CONTIT_MCP_STORE must be memory, sqlite")
 
 
-def test_the_store_can_be_in_a_file_which_a_higher_source_replaces(tmp_path: Path) -> None:
+def test_the_address_of_the_store_can_be_in_a_file_which_a_higher_source_replaces(tmp_path: Path) -> None:
     file = tmp_path / "store"
     environment = {"CONTIT_MCP_STORE_FILE": str(file)}
     settings = load_settings(environment=environment)
@@ -444,7 +444,7 @@ def test_https_anywhere_and_http_on_this_machine_are_usable(value: str) -> None:
 
 @pytest.mark.parametrize(("reason", "value"), [(reason, value) for reason, values in BAD.items() for value in values])
 def test_any_other_address_is_refused_with_its_reason_and_unquoted(reason: str, value: str) -> None:
-    """The credential goes there, so it is the operator's alone and encrypted on its way."""
+    """The credential is sent to it, so only the operator chooses the host, and the connection is encrypted."""
     for name in ("CONTIT_BASE_URL", "CONTIT_TOKEN_URL"):
         assert refused({name: value}).message == f"{name} {reason}."
 

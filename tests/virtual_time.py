@@ -1,7 +1,7 @@
 """An asyncio event loop whose clock jumps to the next timer instead of waiting for it.
 
-A test of a 30-minute limit takes milliseconds, and no test depends on the speed of the machine. A test with real sockets,
-threads or processes cannot use it: timers would end before these run.
+A test of a 30-minute limit takes milliseconds, and no test depends on the speed of the machine. A test with real
+sockets, threads or processes cannot use it: timers would end before these run.
 """
 
 import asyncio

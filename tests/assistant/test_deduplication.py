@@ -1,4 +1,4 @@
-"""The same question runs once, its answer is returned when it is owed, and a thread has one run at a time."""
+"""The same question runs once, an answer that a caller missed is given once, and a thread has one run at a time."""
 
 from functools import partial
 

@@ -32,7 +32,7 @@ def unreadable_stage(polling: PollPolicy = STEADY) -> Stage:
     return stage
 
 
-async def test_all_callers_that_wait_get_the_error_of_an_unreadable_answer_at_once() -> None:
+async def test_all_callers_that_wait_get_the_error_of_an_unreadable_answer_before_their_wait_ends() -> None:
     stage, failed = unreadable_stage(), []
 
     async def ask() -> None:

@@ -73,10 +73,10 @@ async def test_a_caller_that_leaves_during_a_claim_leaves_no_intent_in_the_store
 async def test_a_slow_status_of_contit_delays_a_deduplicated_call_by_one_poll() -> None:
     first = set_stage(EchoContit(seconds=100))
     second = set_stage(first.contit, first.store)
-    handle = await first.start("q")
+    run = await first.start("q")
     await anyio.sleep(5)
     first.contit.latency = 30.0
-    for join, most in ((partial(second.ask, "q", wait=2), 11), (partial(second.start, "q"), 9)):
+    for call, most_seconds in ((partial(second.ask, "q", wait=2), 11), (partial(second.start, "q"), 9)):
         began = anyio.current_time()
-        assert (await join()).run_id == handle.run_id
-        assert anyio.current_time() - began < most
+        assert (await call()).run_id == run.run_id
+        assert anyio.current_time() - began < most_seconds

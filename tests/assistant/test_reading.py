@@ -110,7 +110,7 @@ async def test_an_answer_that_another_run_replaced_while_it_was_read_is_refused(
 # --- runs that the store does not know
 
 
-async def test_an_unknown_run_is_waited_for_and_its_thread_answers_with_its_latest() -> None:
+async def test_an_unknown_run_is_waited_for_and_without_its_id_the_latest_answer_is_returned() -> None:
     stage = set_stage(EchoContit(seconds=10))
     run = await stage.start("q")
     report = await set_stage(stage.contit).response(run)

@@ -115,7 +115,7 @@ async def served(
     retry: RetryPolicy = ONCE,
     reached_by: Callable[[str], str] = str,
 ) -> AsyncIterator[tuple[RawServer, ContitClient]]:
-    """Serve while inside; yield the server and a client to it. A test that hangs is ended."""
+    """Yield a server, and a client whose base URL is `reached_by` of the server's. A test that hangs is ended."""
     with anyio.fail_after(60):
         async with raw_server(behave) as server, build_http_client(reached_by(server.url), policy=policy) as http:
             yield server, ContitClient(http, retry=retry)

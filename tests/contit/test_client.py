@@ -126,7 +126,7 @@ async def test_pauses_between_retries_grow(call: Call) -> None:
 
 @each_read
 async def test_a_retry_that_would_come_too_late_is_not_waited_for(read: Call) -> None:
-    """A read lasts 20 s, and no longer than until the deadline of its caller."""
+    """A read lasts at most 20 s, and ends at the deadline of its caller if that is sooner."""
     upstream = scripted(Reply(429, headers={"Retry-After": "21"}), Reply(503))
     client, began = contit_client(upstream), anyio.current_time()
     with pytest.raises(errors.RateLimitError, match="too many") as caught:

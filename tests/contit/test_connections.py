@@ -107,7 +107,7 @@ async def test_long_headers_of_a_gateway_do_not_hide_the_ids_of_a_run() -> None:
 
 @pytest.mark.parametrize(("keep_alive", "connections"), [(20.0, 1), (0.05, 2)])
 async def test_requests_share_a_connection_until_keep_alive_ends(keep_alive: float, connections: int) -> None:
-    """Ids and headers are sent as httpx has them: aiohttp encodes nothing anew and adds no header but these."""
+    """Ids and headers are sent as httpx has them: aiohttp encodes nothing anew and adds no header."""
     async with served(answers(RUNNING), TransportPolicy(keep_alive=keep_alive)) as (server, client):
         for _ in range(2):
             await client.run_status("thread/ü", "%2e")
@@ -155,7 +155,7 @@ async def test_a_request_that_gets_no_connection_in_time_was_not_sent() -> None:
     assert len(server.requests) == 1
 
 
-async def test_a_connection_with_an_answer_that_nobody_asked_for_is_not_used_again() -> None:
+async def test_a_connection_with_a_response_to_no_request_is_not_used_again() -> None:
     strayed = anyio.Event()
 
     async def behave(connection: Connection) -> None:
@@ -202,7 +202,7 @@ async def ask_a_child(*options: str, folder: Path, **environment: str) -> tuple[
 
 
 async def test_contit_and_the_sandbox_are_both_asked_through_httpx(tmp_path: Path) -> None:
-    """Each request of a real process, without a way round httpx's client (docs/architecture.md, decision 5)."""
+    """No request of a real process goes around httpx's client (docs/architecture.md, decision 5)."""
     async with raw_server(answers(json.dumps(BODY).encode())) as server:
         text, sent = await ask_a_child(folder=tmp_path / "port", CONTIT_API_KEY="key", CONTIT_BASE_URL=server.url)
     assert (text, len(server.requests)) == ("Twelve.", 3)

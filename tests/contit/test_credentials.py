@@ -250,7 +250,7 @@ async def test_without_a_token_nothing_is_sent_and_a_failure_that_may_pass_is_re
 
 
 @pytest.mark.parametrize(("asked", "pause"), [(None, 3.0), ("40", 40.0), ("3600", 60.0)])
-async def test_a_failing_endpoint_is_asked_again_after_a_pause(asked: str | None, pause: float) -> None:
+async def test_a_failing_token_endpoint_is_asked_again_after_a_pause(asked: str | None, pause: float) -> None:
     tokens, upstream = scripted(Reply(429, headers={"Retry-After": asked} if asked else {})), contit()
     client = client_for(tokens, upstream)
 

@@ -55,7 +55,7 @@ def test_every_hidden_character_of_unicode_is_removed_between_letters_and_alone(
         assert without_hidden_characters(text) == "ab 12 字.  ", hex(ord(character))
 
 
-SIBLINGS = [*HIDDEN[:70], "\u115f", "\u1160", "\u2800", *"\ufe00\ufe01\ufe02\ufe0e\ufe0f\u200c\u200d\u034f", *BLANK]
+SAMPLE = [*HIDDEN[:70], "\u115f", "\u1160", "\u2800", *"\ufe00\ufe01\ufe02\ufe0e\ufe0f\u200c\u200d\u034f", *BLANK]
 
 
 @given(
@@ -64,7 +64,7 @@ SIBLINGS = [*HIDDEN[:70], "\u115f", "\u1160", "\u2800", *"\ufe00\ufe01\ufe02\ufe
 )
 def test_no_alphabet_of_hidden_characters_carries_a_message(message: list[str], cover: str) -> None:
     left = without_hidden_characters(cover + "".join(message) + " End.")
-    assert len(left) - len(cover + " End.") <= (cover == "💡")
+    assert len(left) - len(cover + " End.") <= (cover == "💡")  # which may keep one
 
 
 TAGS = "\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067"  # of England's flag
@@ -93,7 +93,7 @@ def test_writing_systems_and_emoji_keep_the_hidden_characters_that_they_need(tex
     assert without_hidden_characters(text) == left
 
 
-ANY_TEXT = st.text(st.characters(exclude_categories=()) | st.sampled_from(SIBLINGS) | st.sampled_from("🏴❤a1क\u1161"))
+ANY_TEXT = st.text(st.characters(exclude_categories=()) | st.sampled_from(SAMPLE) | st.sampled_from("🏴❤a1क\u1161"))
 
 
 @given(ANY_TEXT)

@@ -159,7 +159,7 @@ async def test_polls_slow_down_to_a_quarter_while_contit_fails_and_then_recover(
     upstream.script[:] = [RUNNING]
     polls = await poll(client, 60)
     assert polls[-1] - polls[-2] == pytest.approx(1.0)
-    if outcome.kind is not errors.RateLimitError:  # of which a single one counts
+    if outcome.kind is not errors.RateLimitError:  # a single 429 slows polls down
         client = contit_client(scripted(*[RUNNING, outcome.script] * 30))
         await poll(client, 40)
         assert client.backoff.stretch == 1.0
@@ -212,7 +212,7 @@ async def test_polls_and_starts_share_one_backoff() -> None:
 
 @pytest.mark.parametrize(("status", "seconds"), [(429, 46), (503, 86_400)])
 async def test_a_start_waits_for_a_retry_after_or_is_refused_without_a_request(seconds: int, status: int) -> None:
-    """A poll got the Retry-After before. Its hint says when to try again; more than an hour counts as one."""
+    """A poll got the Retry-After before. The refusal's hint says when to try again, within an hour at most."""
     upstream = scripted(Reply(status, headers={"Retry-After": str(seconds)}), START_OK)
     client, wait = contit_client(upstream, retry=ONCE), min(seconds, 3_600)
     with pytest.raises(errors.APIError) as poll_refused:

@@ -1,1 +1,1 @@
-"""A model of callers, processes and Contit: in any order of calls, crashes and faults no run is lost or doubled."""
+"""A model of callers, processes and Contit. No run is lost or doubled in any order of events, except as in `history`."""

@@ -68,13 +68,13 @@ class AnyOrder(RuleBasedStateMachine):
         self.world.call("ask", self._process(data), owner=before.owner, wait=wait, **question)
         self.world.pass_time(meanwhile)
 
-    @precondition(lambda self: can_call(self) and bool(self.history.handles))
+    @precondition(lambda self: can_call(self) and bool(self.history.seen_ids))
     @rule(data=st.data(), kind=st.sampled_from(["status", "response", "latest"]), wait=waits, meanwhile=times)
     def read(self, data: st.DataObject, kind: str, wait: float, meanwhile: float) -> None:
-        run = self._handle(data)
-        handle = {"thread_id": run.thread_id, "run_id": None if kind == "latest" else run.run_id}
+        run = self._draw_run(data)
+        ids = {"thread_id": run.thread_id, "run_id": None if kind == "latest" else run.run_id}
         tool = kind.replace("latest", "response")
-        self.world.call(tool, self._process(data), owner=run.call.owner, wait=wait, **handle)
+        self.world.call(tool, self._process(data), owner=run.call.owner, wait=wait, **ids)
         self.world.pass_time(meanwhile)
 
     @precondition(someone_waits)
@@ -116,7 +116,7 @@ class AnyOrder(RuleBasedStateMachine):
         call = self.world.call("ask", number, **question)
         for _ in range(200):
             if call.ended or any(run.stored for run in call.starts):
-                return  # it joined another run or was refused, or the window was missed
+                return  # it was deduplicated or refused, or the window was missed
             if call.starts:
                 self.world.kill(number)
                 self.world.restart(number)
@@ -158,7 +158,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.world.close()
 
     def _bring_to_an_end(self) -> None:
-        """End all trouble, and check that every handle that a caller ever got works, in every process."""
+        """End all trouble, and check that all ids that a caller ever got work, in every process."""
         world = self.world
         world.shared.down = False
         world.shared.seconds = min(world.shared.seconds, 0.7)
@@ -167,7 +167,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.restart()
         world.pass_time(200.0)
         assert not world.callers, "a call outlasted its wait"
-        for (thread_id, run_id), owner in tuple(self.history.handles.items()):
+        for (thread_id, run_id), owner in tuple(self.history.seen_ids.items()):
             for number in world.running:
                 world.call("response", number, owner=owner, wait=5.0, thread_id=thread_id, run_id=run_id)
                 world.pass_time(20.0)
@@ -180,11 +180,11 @@ class AnyOrder(RuleBasedStateMachine):
     def _process(self, data: st.DataObject) -> int:
         return data.draw(st.sampled_from(sorted(self.world.running)))
 
-    def _handle(self, data: st.DataObject) -> Run:
-        runs = [run for ids in self.history.handles if (run := self.history.run(*ids))]
+    def _draw_run(self, data: st.DataObject) -> Run:
+        runs = [run for ids in self.history.seen_ids if (run := self.history.run(*ids))]
         return data.draw(st.sampled_from(runs[-4:]))
 
     def _where(self, data: st.DataObject) -> tuple[str, str | None]:
         """An owner, and one of its threads or a new one."""
-        threads: list[tuple[str, str | None]] = sorted({(owner, at[0]) for at, owner in self.history.handles.items()})
+        threads: list[tuple[str, str | None]] = sorted({(owner, at[0]) for at, owner in self.history.seen_ids.items()})
         return data.draw(st.sampled_from([*threads[-3:], *((owner, None) for owner in OWNERS)]))

@@ -1,6 +1,6 @@
 """What happened, and whether it may happen: each start that Contit accepted, and each report that a caller got.
 
-No answer is swapped, no handle is lost, and no question runs twice, except:
+No answer is swapped, no ids are lost, and no question runs twice, except:
 
 1. A process dies, or gives up, between sending a start and storing its ids. A retry starts the question again and says
    so.
@@ -112,7 +112,7 @@ class History:
     strict: bool = True  # whether all promises hold; false for exception 3
     runs: list[Run] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
-    handles: dict[tuple[str, str], str] = field(default_factory=dict)  # owners, by the two ids
+    seen_ids: dict[tuple[str, str], str] = field(default_factory=dict)  # that callers got: owners, by the two ids
     wrongs: list[str] = field(default_factory=list)  # what must never happen
     counts: Counter[str] = field(default_factory=Counter)  # how often something happened that may happen
 
@@ -183,7 +183,7 @@ class History:
         if run is None or run.call.owner != call.owner:
             self.wrongs.append(f"{call} was told of a run that is not its owner's: {report}")
             return
-        self.handles[run.thread_id, run.run_id] = call.owner
+        self.seen_ids[run.thread_id, run.run_id] = call.owner
         self._check(call.run_id in {None, report.run_id}, f"{call} was told of another run: {report}")
         if call.prompt is not None:
             self._check(run.prompt == call.prompt, f"{call} got another question's run: {run}")

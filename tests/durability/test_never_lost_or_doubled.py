@@ -1,8 +1,8 @@
-"""In any order of calls, crashes and faults no answer is lost or swapped, and no run is doubled except in one window.
+"""In any order of calls, crashes and faults no answer is lost or swapped, and no run is doubled.
 
-The window: a process dies, or gives up, between sending a start and storing its ids. Contit has no idempotency key, so
-a retry starts the question again and says so (docs/architecture.md). tests/runs/test_between_processes.py has
-deterministic tests of it. To try other orders: derandomize=False, more examples, and --hypothesis-seed.
+`history` lists the exceptions. The first is a window: a process dies, or gives up, between sending a start and storing
+its ids, and a retry starts the question again and says so. tests/runs/test_between_processes.py has deterministic
+tests of it. To try other orders: derandomize=False, more examples, and --hypothesis-seed.
 """
 
 from collections import Counter

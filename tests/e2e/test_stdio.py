@@ -34,7 +34,7 @@ async def send_ask(child: Child, number: int, prompt: str = QUESTION) -> None:
 
 @pytest.mark.parametrize("on", ["start", "status", "response"])
 async def test_no_secret_prompt_or_answer_is_written_anywhere_but_in_the_result(on: str) -> None:
-    """Each of them contains a marker, at DEBUG, with every kind of fault. stdout has JSON-RPC messages alone."""
+    """The log is at DEBUG. Faults of many kinds are injected. stdout has JSON-RPC messages alone."""
     key = "KEY-MARKER-4711"
     kinds = (
         "403", "404", "429", "500", "503", "redirect", "html", "html-error", "empty", "malformed", "missing-field",
@@ -112,7 +112,7 @@ async def test_the_sdks_client_asks_in_both_eras(era: str) -> None:
 
 
 @pytest.mark.parametrize("by", ["SIGTERM", "SIGINT"])
-async def test_a_signal_returns_the_handle_of_every_call(by: str) -> None:
+async def test_a_signal_returns_the_ids_of_every_call(by: str) -> None:
     long_run = SandboxOptions(run_seconds=60)
     with anyio.fail_after(30):
         async with sandbox_on_port(long_run) as (url, sandbox), stdio_child(upstream(url)) as child:
@@ -122,9 +122,9 @@ async def test_a_signal_returns_the_handle_of_every_call(by: str) -> None:
             await runs(sandbox, 5)
             await anyio.sleep(0.2)
             await ends(child, by)
-            handles = [(await child.answer(number))["result"]["structuredContent"] for number in range(10, 15)]
-            assert {handle["run_id"] for handle in handles} == {run.run_id for run in sandbox.runs}
-            assert {handle["status"] for handle in handles} == {"in_progress"}
+            results = [(await child.answer(number))["result"]["structuredContent"] for number in range(10, 15)]
+            assert {result["run_id"] for result in results} == {run.run_id for run in sandbox.runs}
+            assert {result["status"] for result in results} == {"in_progress"}
 
 
 @pytest.mark.parametrize("by", ["EOF", "SIGTERM"])
@@ -132,7 +132,7 @@ async def test_a_start_that_hangs_does_not_delay_the_exit(by: str) -> None:
     """It is the one step that cannot be cancelled."""
     with anyio.fail_after(30):
         async with sandbox_on_port() as (url, sandbox), stdio_child(upstream(url)) as child:
-            sandbox.add_fault(parse_fault("slow on=start seconds=60"))
+            sandbox.add_fault(parse_fault("delay on=start seconds=60"))
             await child.initialize()
             await send_ask(child, 10)
             await anyio.sleep(0.7)

@@ -65,18 +65,18 @@ async def test_a_line_that_is_no_message_gets_an_error_and_the_next_line_is_serv
     assert not any(word in child.stderr for word in (b"Traceback", b"call.crashed"))
 
 
-async def test_a_server_survives_thousands_of_broken_lines() -> None:
+async def test_a_server_survives_random_broken_lines() -> None:
     """Random bytes and mutated messages, with a fixed seed; FUZZ_SECONDS makes it longer."""
-    seed = random.Random(20261129)
+    chance = random.Random(20261129)
     good = [PING, line(id=5, method="tools/call", params=ASKED), line(id=0, method="initialize", params=INFO)]
     sent = 0
     async with stdio_child({}, "stdio", "--sandbox") as child:
         await child.initialize()
         ends = time.monotonic() + float(os.environ.get("FUZZ_SECONDS", "3"))
         while time.monotonic() < ends:
-            data = bytearray(seed.choice([*good, seed.randbytes(seed.randrange(1, 400))]))
-            for _ in range(seed.randrange(1, 6)):
-                data[seed.randrange(len(data))] = seed.randrange(256)
+            data = bytearray(chance.choice([*good, chance.randbytes(chance.randrange(1, 400))]))
+            for _ in range(chance.randrange(1, 6)):
+                data[chance.randrange(len(data))] = chance.randrange(256)
             await child.write(bytes(data).replace(b"\n", b" ") + b"\n")
             sent += 1
             if sent % 50 == 0:

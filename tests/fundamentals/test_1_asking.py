@@ -19,7 +19,7 @@ async def test_a_host_is_offered_four_tools_that_only_read(host: Host) -> None:
 
 
 async def test_contit_ask_returns_the_answer(host: Host) -> None:
-    """The result has two ids: of the conversation, which is called thread, and of this question in it, its run."""
+    """The result has two ids: of the conversation, called a thread, and of this question in it, called a run."""
     result = await host.call("contit_ask", prompt=QUESTION)
     assert not result.is_error
     assert result.status == "completed"

@@ -1,4 +1,4 @@
-"""Failures: what a caller is told, and what is not lost."""
+"""Failures: the errors that a caller gets, and the runs that are not lost."""
 
 import io
 

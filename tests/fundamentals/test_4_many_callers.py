@@ -44,7 +44,7 @@ def ask(server: Served, token: str, **more: str) -> dict[str, str]:
 
 
 def test_a_call_without_a_token_is_refused(server: Served) -> None:
-    """The answer says what kind of credential to send."""
+    """The response says what kind of credential to send."""
     response = server.post(INITIALIZE)
     assert response.status_code == 401
     assert response.headers["WWW-Authenticate"].startswith("Bearer")

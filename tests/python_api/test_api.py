@@ -164,8 +164,8 @@ async def ask(client: Client, **arguments: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_server_offers_in_process_what_it_offers_over_stdio_and_http(sandbox: RunningSandbox, era: Any) -> None:
-    """Tools, prompts, resources, completion, and the extensions; errors as they are, without the SDK's prefix."""
+async def test_a_server_in_process_has_tools_prompts_resources_completion(sandbox: RunningSandbox, era: Any) -> None:
+    """In the newer era also the extensions. Errors come as they are, without the SDK's prefix."""
     async with Client(server(sandbox), mode=era) as client:
         assert client.server_info is not None
         assert client.server_info.name == "contit-assistant"
@@ -214,7 +214,7 @@ async def test_two_servers_with_different_credentials_do_not_affect_each_other(
         assert isinstance(refused, CallToolResult)
         assert refused.is_error
         found = await asyncio.gather(ask(of_anna), ask(of_ben), ask(of_anna))
-        assert len({each["run_id"] for each in found}) == 2  # Anna's second question joins her first
+        assert len({each["run_id"] for each in found}) == 2  # Anna's second question is deduplicated
         for client in (of_anna, of_ben):
             listed = (await client.list_resources()).resources
             assert len([each for each in listed if str(each.uri).startswith("contit://runs/")]) == 1
@@ -279,7 +279,7 @@ async def test_a_mounted_app_drains_with_its_host(number: signal.Signals) -> Non
 
         async def listen() -> None:
             async with httpx.AsyncClient(timeout=30) as http, http.stream("GET", f"{url}/ticks") as stream:
-                with suppress(httpx.RemoteProtocolError):  # so it ends
+                with suppress(httpx.RemoteProtocolError):  # the end of an endless stream
                     async for line in stream.aiter_lines():
                         ticks.append(line)  # noqa: PERF401 - the stream breaks
 

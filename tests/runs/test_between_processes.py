@@ -1,4 +1,4 @@
-"""Two processes on one store: which of them starts, which polls, and what becomes of the runs of a killed one.
+"""Two processes on one store: which of them starts, which polls, and how the runs of a killed one go on.
 
 The last section is about the one window that cannot be closed: a process dies after it has sent a start and before it
 has stored the ids. A retry starts the question again and says that it may run twice.
@@ -51,7 +51,7 @@ async def test_a_caller_that_leaves_delays_no_answer_in_another_process(latency:
     assert first.contit.count("start") == 1
 
 
-async def test_a_process_that_joins_a_run_asks_contit_once_while_the_other_one_polls() -> None:
+async def test_a_deduplicated_ask_polls_once_while_another_process_polls() -> None:
     alone = set_stage(EchoContit(seconds=20))
     await alone.ask("q")
     first = set_stage(EchoContit(seconds=20))
@@ -98,7 +98,7 @@ def test_after_a_restart_a_run_is_given_up_once_the_new_process_has_seen_it_goin
 # --- starting
 
 
-async def test_a_start_put_off_for_more_than_5_seconds_joins_what_another_process_started_meanwhile() -> None:
+async def test_a_start_put_off_for_more_than_5_seconds_is_deduplicated_if_another_process_has_started() -> None:
     """Its intent would end before the start could arrive, so it claims again."""
     first = set_stage(EchoContit(seconds=20))
     second = first.second()
@@ -117,7 +117,7 @@ async def test_a_start_put_off_for_more_than_5_seconds_joins_what_another_proces
     assert sorted(report.deduplicated for report in reports) == [False, True]
 
 
-def test_a_refused_start_blocks_no_process_that_had_joined_it(world: World) -> None:
+def test_a_refused_start_does_not_block_the_same_question_in_another_process(world: World) -> None:
     world.contit.refusals += ["429"]
     world.contit.arrives = 1.0
     first = world.ask(0, "q", wait=5.0)
@@ -158,7 +158,7 @@ def test_after_a_crash_between_sending_a_start_and_storing_its_ids_the_retry_sta
     assert world.history.runs[1].sent - asked < 25.5
 
 
-def test_a_start_of_unknown_fate_is_not_sent_again_by_another_process_that_had_joined_it(world: World) -> None:
+def test_a_start_of_unknown_fate_is_not_sent_again_for_the_same_question_in_another_process(world: World) -> None:
     world.contit.replies = 60.0
     first = world.ask(0, "q")
     world.pass_time(1.0)

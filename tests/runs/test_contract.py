@@ -43,7 +43,7 @@ async def test_a_granted_question_is_deduplicated_and_its_run_is_found_by_its_id
     granted = await claim(store, opening("q"))
     assert granted == Granted(granted.record)
     assert granted.record.phase is Phase.STARTING
-    assert await store.claim(granted.record) == granted, "a store can lose its answer and be asked again"
+    assert await store.claim(granted.record) == granted, "a store's response can be lost, and the claim repeated"
     assert await claim(store, opening("q")) == Deduplicated(granted.record)
     run = await start(store, granted.record, "r")
     assert (run.phase, run.thread_id, run.run_id, run.started_at) == (Phase.IN_PROGRESS, "t", "r", T0)
@@ -104,7 +104,7 @@ async def test_the_first_end_stays_and_after_a_failure_the_question_can_start_ag
     assert isinstance(await claim(store, follow_up("z")), Granted)
 
 
-async def test_the_end_of_an_untracked_run_is_kept_only_once_it_is_adopted(store: RunStore, clock: Clock) -> None:
+async def test_the_end_of_an_untracked_run_is_kept_only_if_its_start_time_is_set(store: RunStore, clock: Clock) -> None:
     later = await begin(store, opening("q"), "r2")
     ended = await complete(store, untracked_run("owner", "t", "r1", now=T0 - 60))
     assert (ended.phase, ended.answer) == (Phase.COMPLETED, "answer")

@@ -137,7 +137,7 @@ async def test_a_store_that_lost_its_runs_gets_those_in_flight_before_it_grants_
 
 
 @pytest.mark.parametrize("pause", [0, 86_500], ids=["store-knows-the-run", "store-forgot-the-run"])
-async def test_a_run_that_ended_elsewhere_blocks_no_retry_nor_hides_that_its_start_died(
+async def test_a_run_that_ended_elsewhere_neither_blocks_a_retry_nor_hides_that_its_earlier_start_died(
     clock: Clock, pause: float
 ) -> None:
     """The memory of the process that retries still has the thread's earlier run in flight."""

@@ -1,4 +1,4 @@
-"""The store in a file: its thread, whose files it takes, broken files, and what is in a file."""
+"""The store in a file: its thread, the files that it refuses, broken files, and the content of a file."""
 
 import contextlib
 import io
@@ -89,7 +89,7 @@ async def test_while_a_disk_hangs_the_queue_is_bounded_and_closing_waits_for_wha
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(store.aclose)
         await anyio.sleep(0.1)
-        for _ in range(1_009):
+        for _ in range(1_009):  # the queue has room for 1,000, one of them `aclose`
             tasks.start_soon(find)
         await anyio.sleep(0.1)
         go_on.set()
@@ -128,7 +128,7 @@ def test_a_process_ends_while_its_disk_hangs(file: Path) -> None:
     subprocess.run([sys.executable, "-c", f"{script}; {run}", str(file)], timeout=30, check=True)
 
 
-# --- whose files it takes
+# --- files that it refuses
 
 
 @posix
@@ -251,7 +251,7 @@ async def test_an_unreadable_row_counts_as_missing_and_is_logged_with_its_key(fi
     await check_an_unreadable_record(open_sqlite(file), spoil, logged)
 
 
-# --- what is in a file
+# --- the content of a file
 
 
 async def test_neither_prompts_nor_answers_past_their_time_are_in_the_file(file: Path, clock: Clock) -> None:

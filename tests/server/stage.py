@@ -33,7 +33,7 @@ from contit_mcp.server.tools import create_tools
 from tests.stage import wall_clock
 
 ERAS = ("legacy", "auto")
-"""Modes of the SDK's client: the handshake up to 2025-11-25, and 2026-07-28, found by `server/discover`."""
+"""The older era of the protocol, up to 2025-11-25, and the newer one, 2026-07-28: as modes of the SDK's client."""
 
 in_each_era = pytest.mark.parametrize("era", ERAS)
 

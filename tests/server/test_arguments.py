@@ -113,7 +113,7 @@ NAMES = st.sampled_from(["prompt", "thread_id", "run_id", "wait_seconds", "offse
 
 @given(st.sampled_from(sorted(TOOLS)), st.dictionaries(ANY_TEXT | NAMES, ANYTHING, max_size=6))
 def test_any_arguments_are_accepted_or_refused_with_an_error_of_ours(tool: str, arguments: dict[str, Any]) -> None:
-    """No other exception, and no value in the text."""
+    """No other exception. The text is short and printable."""
     text = ""
     try:
         accept(arguments, TOOLS[tool].arguments)
@@ -133,7 +133,7 @@ Result = tuple[dict[str, Any], list[str], bool]
 
 
 def next_call(tool: str, result: Result, known: dict[str, Any]) -> Call:
-    """Return the call that a result of `tool` leads to, with what the model knows: its prompt, and ids of before."""
+    """Return the call that a result of `tool` leads to, with what the model knows: its prompt and earlier ids."""
     structure, texts, is_error = result
     text, step = "\n".join(texts), structure["next_step"]
     written = re.search(r"(contit_\w+)\((thread_id=[^)]*)\)", text)

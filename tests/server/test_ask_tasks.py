@@ -296,7 +296,7 @@ OTHER: dict[str, Any] = {"extensions": {"com.example/other": {}}}
 async def test_a_client_that_cannot_use_tasks_gets_plain_results(
     era: str, capabilities: dict[str, Any], mentions: list[int]
 ) -> None:
-    """The handshake era has no tasks. In the newer era, the answer to `server/discover` alone names the extension."""
+    """The older era has no tasks. In the newer era, the answer to `server/discover` alone names the extension."""
     written = await messages_written(era, capabilities, REQUESTS, EchoContit(seconds=3), settings())
     assert [number for number, message in enumerate(written) if IDENTIFIER in message] == mentions
     assert not [message for message in written if '"taskId":' in message or '"resultType":"task"' in message]

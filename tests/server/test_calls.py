@@ -56,14 +56,13 @@ async def test_progress_does_not_slow_the_wait(era: str, logged: io.StringIO) ->
             assert isinstance(result, CallToolResult)
             assert not result.is_error
             assert anyio.current_time() - began < 5
-    failures = lines(logged, "progress.not_sent")
-    assert len(failures) == (era == "modern"), "in the older era the function is called at the client's end"
-    assert all("ValueError" in str(line["error"]) for line in failures)
+    failures = lines(logged, "progress callback raised")  # the SDK catches the exception and logs it
+    assert {str(line["error"]).split()[0] for line in failures} == {"ValueError"}
 
 
 @in_each_era
 async def test_each_call_logs_one_line_with_names_and_numbers_of_its_own(era: str, logged: io.StringIO) -> None:
-    """Two calls at once count apart. No line has a prompt, a dropped argument or the credential."""
+    """Two calls at once are counted separately. No line has a prompt, a dropped argument or the credential."""
     contit = EchoContit(durations={"MARKER bad": 9}, end_words={"MARKER bad": "failed"})
     async with connected(contit, era=era, host="some-host") as (client, _), anyio.create_task_group() as tasks:
         for prompt in ("MARKER good", "MARKER bad"):

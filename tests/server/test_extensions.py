@@ -93,10 +93,11 @@ async def test_the_sdks_own_client_reads_the_card(era: str) -> None:
 
 def test_only_an_initialize_that_declares_cards_gets_a_session_id() -> None:
     """Other messages get none, whatever their capabilities contain (tests/http/test_card.py: how the id is used)."""
+    declared = {"capabilities": DECLARED}
+    assert session_id_for({"method": "initialize", "params": declared})
     odd: list[Any] = [*OTHERS, None, [], "x", {"extensions": []}, {"extensions": {EXTENSION_ID: 1}}]
     messages: list[dict[str, Any]] = [{"method": "initialize", "params": {"capabilities": each}} for each in odd]
-    messages += [{}, {"method": "initialize", "params": []}]
-    messages += [{"method": "tools/list", "params": {"capabilities": DECLARED}}]
+    messages += [{}, {"method": "initialize", "params": []}, {"method": "tools/list", "params": declared}]
     assert {session_id_for(message) for message in messages} == {None}
 
 
@@ -137,7 +138,7 @@ async def test_each_job_is_a_skill_that_verifies_and_loads() -> None:
             assert (await ask(client, "skills/get", skill["uri"]))["skill"] == skill
 
 
-async def test_an_unknown_skill_is_refused_and_the_handshake_era_has_no_skills() -> None:
+async def test_an_unknown_skill_is_refused_and_the_older_era_has_no_skills() -> None:
     """The extension is of 2026-07-28. Its files are resources of both eras."""
     async with connected(EchoContit(), era="auto") as (client, _):
         for uri in ("", "skill://", "skill://what_changed/SKILL.md", "skill://x/SKILL.md"):

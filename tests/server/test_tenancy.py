@@ -15,7 +15,7 @@ KEY = b"contit-mcp"
 OLD, NEW = "o" * 32, "n" * 32
 SEALER = Sealer([NEW, OLD])
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=256)  # JSON and headers carry no lone surrogate
-CONTITS = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=256).filter(
+CONTIT_IDS = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=256).filter(
     lambda text: not id_problem(text)
 )
 
@@ -77,11 +77,11 @@ def test_no_made_up_handle_opens(text: str, data: st.DataObject) -> None:
 
 
 def test_the_handle_of_a_guid_has_65_characters() -> None:
-    """Contit's ids are GUIDs. Spelt out, they would cost a model twice as many tokens."""
+    """Contit's ids are GUIDs. Sealed as text, they would cost a model twice as many tokens."""
     assert len(SEALER.seal("thread", "owner", str(uuid.UUID(int=7**40)))) == 65
 
 
-@given(CONTITS, CONTITS, st.integers(0, 2**45))
+@given(CONTIT_IDS, CONTIT_IDS, st.integers(0, 2**45))
 def test_the_id_of_a_task_contains_any_ids_of_contit(thread_id: str, run_id: str, asked_at_ms: int) -> None:
     """They are opaque. Two of 256 characters of four bytes each still fit the longest handle."""
     longest = TaskId("\U0001f600" * 256, "\U0001f600" * 256, 2**45)

@@ -52,7 +52,7 @@ async def test_a_call_of_a_client_that_understands_tasks_ends_in_its_result() ->
 
 
 async def test_a_task_asks_for_input_which_can_be_given_in_parts() -> None:
-    """Documented: an answer that is not outstanding is ignored, and the other questions stay outstanding."""
+    """Documented: an answer to no outstanding question is ignored, and the other questions stay outstanding."""
     async with connected(TasksClient()) as client:
         created = await create_task(client, "multi_input")
         asked = await until(client, created, "input_required")
@@ -80,7 +80,7 @@ async def test_an_error_of_the_tool_completes_a_task_and_an_error_of_the_protoco
 
 @pytest.mark.parametrize(("mode", "code"), [("2026-07-28", -32021), ("legacy", -32601)])
 async def test_other_clients_get_plain_results_and_errors_for_the_methods_of_tasks(mode: str, code: int) -> None:
-    """Documented: a task MUST NOT be returned to them; in the handshake era, the methods do not exist."""
+    """Documented: a task MUST NOT be returned to them; in the older era, the methods do not exist."""
     async with connected(mode=mode) as client:
         result = await client.call_tool("slow_compute", {"seconds": 3, "label": "it"})
         assert isinstance(result, CallToolResult)
@@ -125,7 +125,7 @@ async def test_the_messages_of_the_page_are_those_of_the_server() -> None:
         assert capabilities == {"extensions": {IDENTIFIER: {}}}
 
 
-@pytest.mark.parametrize("anyio_backend", [("asyncio", {})])  # the page's server looks at the clock of the machine
+@pytest.mark.parametrize("anyio_backend", [("asyncio", {})])  # the page's server uses the clock of the machine
 async def test_the_server_of_the_page_serves_tasks() -> None:
     """It is executed as it is printed."""
     names: dict[str, Any] = {}

@@ -203,7 +203,7 @@ class Call(Observer):
             message = f"{self._message}, {elapsed:.0f} s so far"
             try:
                 await self.request.session.report_progress(round(progress, 3), message=message)
-            except Exception:  # in process this is the caller's own function; it must not end the call
+            except Exception:  # a message that cannot be sent must not end the call
                 log.warning("progress.not_sent", exc_info=True)
                 return
             with anyio.move_on_after(PROGRESS_SECONDS):

@@ -1,6 +1,6 @@
-"""What an on-call engineer sees while Contit or the store is in trouble: within 2 s, and one line in each direction.
+"""What an on-call engineer sees while Contit or the store is in trouble: within 2 s, and in one log line at each end.
 
-The metrics that are checked are those that alerts ask for (`tests/deployment/test_watching.py` has the alerts). The
+The metrics that are checked are those that alerts ask for (`tests/deployment/test_watching.py` tests them). The
 servers of a test run side by side. A lock, `turn`, keeps others from starting while a trouble has to be seen.
 """
 
@@ -98,7 +98,7 @@ def is_unreachable(found: Found) -> bool:
     return found["contit_mcp_contit_reachable"] == 0
 
 
-# The fault, the cause that the log names, what the metrics show, and the share of such requests at its end.
+# The fault, the cause that the log names, what the metrics show, and the least share of requests with this cause.
 OUTAGES: list[tuple[Fault, str, Callable[[Found], bool], float]] = [
     (Fault("503", times=None), "503", partial(answers_with, "503"), 0.1),
     (Fault("429", times=None), "429", partial(answers_with, "429"), 0.05),
@@ -153,7 +153,7 @@ async def test_an_outage_of_contit_is_seen_while_it_lasts() -> None:
 
 
 @dataclass
-class SlowWay:
+class SlowProxy:
     """A TCP proxy before a Redis, which delays each answer by `seconds`."""
 
     redis: RedisServer
@@ -173,16 +173,16 @@ class SlowWay:
                 await sink.send(chunk)
 
 
-def trouble(kind: str, way: SlowWay, *, begins: bool) -> None:
+def trouble(kind: str, proxy: SlowProxy, *, begins: bool) -> None:
     """Begin or end a trouble of a Redis."""
     match kind:
         case "slow":
-            way.seconds = 0.3 if begins else 0
+            proxy.seconds = 0.3 if begins else 0
         case "read-only":
-            with Redis.from_url(way.redis.url) as client:
+            with Redis.from_url(proxy.redis.url) as client:
                 client.execute_command("REPLICAOF", *(("127.0.0.1", "1") if begins else ("NO", "ONE")))
         case "hung":
-            way.redis.freeze() if begins else way.redis.thaw()
+            proxy.redis.freeze() if begins else proxy.redis.thaw()
 
 
 def is_slow(before: Found, now: Found) -> bool:
@@ -201,7 +201,7 @@ def is_unusable(_: Found, now: Found) -> bool:
 
 
 UNUSABLE = {"contit_mcp_store_usable": 0.0, "contit_mcp_limits_local_only": 1.0}
-# Its kind, what two scrapes show, the metrics at its end, and the warnings in both directions.
+# Its kind, what two scrapes show, the metrics at its end, and the warnings at its beginning and its end.
 STORE_TROUBLES: list[tuple[str, Callable[[Found, Found], bool], Found, set[str]]] = [
     ("slow", is_slow, {"contit_mcp_store_slow": 1.0}, {"store.slow", "store.fast"}),
     ("read-only", is_unusable, UNUSABLE, {"store.unusable", "store.back"}),
@@ -210,15 +210,15 @@ STORE_TROUBLES: list[tuple[str, Callable[[Found, Found], bool], Found, set[str]]
 
 
 async def watch_trouble(
-    kind: str, shows: Callable[[Found, Found], bool], metrics: Found, told: set[str], turn: anyio.Lock, way: SlowWay
+    kind: str, shows: Callable[[Found, Found], bool], metrics: Found, told: set[str], turn: anyio.Lock, proxy: SlowProxy
 ) -> None:
     """Let a Redis be in trouble for 8 s under a steady stream of asks, of which none may fail; check what is seen."""
     failed: list[dict[str, Any]] = []
     await turn.acquire()
-    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as proxy, anyio.create_task_group() as tasks:
-        tasks.start_soon(proxy.serve, way.carry)
-        port = proxy.extra(SocketAttribute.local_port)
-        store = {"CONTIT_MCP_STORE": way.redis.url.replace(f":{way.redis.port}/", f":{port}/")}
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, proxy.carry)
+        port = listener.extra(SocketAttribute.local_port)
+        store = {"CONTIT_MCP_STORE": proxy.redis.url.replace(f":{proxy.redis.port}/", f":{port}/")}
         store |= {"CONTIT_MCP_SEAL_KEY": SEAL_KEY, "CONTIT_MCP_REQUESTS_PER_MINUTE": "100000"}
         async with (
             deployment(SandboxOptions(run_seconds=1), **store) as (server, _),
@@ -240,12 +240,12 @@ async def watch_trouble(
             streaming.start_soon(stream)
             await anyio.sleep(2)
             before, known, began = watch.last, len(warnings(server, "store.")), time.monotonic()
-            trouble(kind, way, begins=True)
+            trouble(kind, proxy, begins=True)
             await watch.sees(partial(shows, before), since=began)
             turn.release()
             await anyio.sleep(began + 8 - time.monotonic())
             assert metrics.items() <= watch.last.items()
-            trouble(kind, way, begins=False)
+            trouble(kind, proxy, begins=False)
             with anyio.fail_after(30):
                 while not told <= set(warnings(server, "store.")[known:]):
                     await anyio.sleep(0.05)
@@ -262,5 +262,5 @@ async def test_a_store_in_trouble_is_seen_while_it_lasts(tmp_path: Path) -> None
     with ExitStack() as stack:
         async with anyio.create_task_group() as tasks:
             for row in STORE_TROUBLES:
-                way = SlowWay(stack.enter_context(redis_server(tmp_path)))
-                tasks.start_soon(watch_trouble, *row, turn, way)
+                proxy = SlowProxy(stack.enter_context(redis_server(tmp_path)))
+                tasks.start_soon(watch_trouble, *row, turn, proxy)

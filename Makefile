@@ -1,5 +1,5 @@
-# For developers of contit-mcp. Each target installs its Python packages into .venv. It needs Python 3.11+ and make, and
-# beyond them only what its line in `make help` or CONTRIBUTING.md names.
+# For developers of contit-mcp. You need Python 3.11+ and make. Each target installs its Python packages into .venv; its
+# line in `make help` or CONTRIBUTING.md names what else it needs.
 #
 #   make test PYTHON=python3.12    another interpreter, for a new .venv (make clean removes the old one)
 #   make test WORKERS=4            more test processes
@@ -101,7 +101,7 @@ docs: $(VENV)/for-check ## Write the generated pages of the documentation, and s
 	@for script in $(GENERATORS); do $(BIN)/python $$script || exit 1; done
 
 .PHONY: snapshot
-snapshot: $(VENV)/for-test ## Rewrite the reviewed schemas of the tools
+snapshot: $(VENV)/for-test ## Rewrite tests/server/tools.snapshot.json, the schemas of the tools
 	$(BIN)/python -m tests.server.snapshot
 
 .PHONY: format
@@ -172,7 +172,7 @@ $(PACKER) $(CARD_TESTS): %/node_modules/.package-lock.json: %/package-lock.json
 	@npm install --no-save --prefix $* --ignore-scripts --no-audit --no-fund --loglevel error >/dev/null
 	@touch $@
 
-# Made again if its interpreter is gone: then this link is dangling.
+# The environment is made again if its interpreter is gone: .venv/bin/python is a dangling link then.
 $(BIN)/python:
 	@python='$(PYTHON)'; \
 	if ! "$${python:-false}" -c '$(USABLE)'; then \

@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # start-up time
     from starlette.types import ASGIApp
 
 _PAUSE_SECONDS = 2.0  # before another wait, after one that gave up early because Contit could not be asked
-_MARGIN_SECONDS = 60.0  # more than `run_limit_seconds` for a wait without limit, so that the run is given up first
+_MARGIN_SECONDS = 60.0  # added to `run_limit_seconds` for a wait without limit, so that the run is given up first
 
 
 class Options(TypedDict, total=False):

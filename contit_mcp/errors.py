@@ -7,9 +7,9 @@ ContitError                        has a one-line message and a hint: what to do
 ├── StoreError                     the run store cannot be used; no ask fails because of it
 ├── UnexpectedError                a bug in this package
 ├── APIError                       one HTTP exchange with Contit did not work
-│   ├── APIConnectionError         no answer arrived (may_have_arrived: Contit may have the request)
+│   ├── APIConnectionError         no usable response came (may_have_arrived: Contit may have the request)
 │   │   └── APITimeoutError
-│   ├── APIStatusError             an answer with a status other than 2xx
+│   ├── APIStatusError             a response with a status other than 2xx
 │   │   ├── AuthenticationError 401, PermissionDeniedError 403, NotFoundError 404, RateLimitError 429
 │   │   ├── RedirectError 3xx      never followed
 │   │   └── InternalServerError 5xx
@@ -22,7 +22,7 @@ ContitError                        has a one-line message and a hint: what to do
     ├── AnswerUnavailableError     it completed, but Contit has no answer for it, or a later run replaced the answer
     ├── AnswerUnreadableError      it completed, but the body with its answer cannot be read
     ├── ThreadBusyError            another run is still going on the thread
-    └── StartUnknownError          the start was sent and no usable answer came: it may or may not run
+    └── StartUnknownError          the start was sent and no usable response came: it may or may not run
 
 Messages never contain text from upstream, so none has a secret, prompt or answer. A test compares tree and classes.
 """
@@ -74,7 +74,7 @@ class APIError(ContitError):
 
 
 class APIConnectionError(APIError):
-    """No usable answer arrived; `may_have_arrived` says whether Contit may have received and acted on the request."""
+    """No usable response came; `may_have_arrived` says whether Contit may have received and acted on the request."""
 
     retryable = True
 
@@ -210,7 +210,7 @@ class ThreadBusyError(RunError):
 
 
 class StartUnknownError(RunError):
-    """The start was sent and no proper answer came. The cause is in `__cause__`."""
+    """The start was sent and no usable response came. The cause is in `__cause__`."""
 
     message = "No proper answer came after the question was sent to Contit: it is unknown whether a run was started."
     hint = "Asking again is safe for your content, but the question may then run twice."

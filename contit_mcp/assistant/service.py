@@ -163,7 +163,7 @@ class Assistant:
         return self._report(run)
 
     async def cancel(self, owner: str, thread_id: str, run_id: str, *, asked_at_ms: int) -> None:
-        """Store that one ask was cancelled, if its run is known; the run goes on (see `snapshot`)."""
+        """Store that one ask was cancelled, if its run is known, for its snapshots to report. The run goes on."""
         run = await self._store.find(owner, thread_id, run_id)
         if run is not None:
             await self._store.change(run, lambda run, _: run.cancelled_at(asked_at_ms))
@@ -195,7 +195,7 @@ class Assistant:
         return replace(report, deduplicated=deduplicated, maybe_twice=claim.interrupted, age_seconds=age)
 
     async def _until_ended(self, run: RunRecord, deadline: float, observer: Observer, *, poll_first: bool) -> RunRecord:
-        """Return the run, ended if its end comes in time, or in flight after a fault of Contit that may pass."""
+        """Return the run: ended, or in flight at the deadline or after a fault of Contit that may pass."""
         try:
             if not run.tracked or (poll_first and self._waiter.is_due(run)):
                 run = await self._poll_once(run, deadline)

@@ -1,4 +1,4 @@
-"""From a question to its run: start one, or return the one that it has already. Never two on a thread at a time."""
+"""From a question to its run: start one, or return the one that it has already. Never two known ones on a thread."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)
 
-MAX_PROMPT_LENGTH = 32_000  # characters; the vendor documents no limit, and a runaway agent could send anything
+MAX_PROMPT_LENGTH = 32_000  # characters; Contit documents no limit, and a runaway agent could send anything
 _BUSY_STATUSES = frozenset({400, 409, 422, 500})  # a prompt on a busy thread; assumed (docs/contit-api.md)
 _CLAIM_PAUSE_SECONDS = 0.05  # between two claims while another call sends the start
 _LEFT_FOR_START_SECONDS = 5.0  # must be left of a wait after a busy thread: a start cannot be cut short
@@ -92,7 +92,7 @@ class RunStarter:
             raise refusal
 
     async def _ended_unseen(self, run: RunRecord) -> bool:
-        """Return whether a run that is stored as in flight had ended while nothing polled it: if so, ask anew."""
+        """Return whether a run that is stored as in flight had ended while nothing polled it: if so, claim anew."""
         if run.ended or not self._waiter.is_due(run):
             return False
         try:
@@ -141,7 +141,7 @@ class RunStarter:
         return run.released_by(self._process)
 
     async def _give_back(self, intent: RunRecord, *, maybe_sent: bool) -> None:
-        """Forget an intent. If Contit may have the start, only release it: the same question is then `interrupted`."""
+        """Forget an intent. If Contit may have the start, only end the lease: then the question is `interrupted`."""
         if maybe_sent:
             await self._waiter.release(intent)
             return

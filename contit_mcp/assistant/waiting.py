@@ -47,8 +47,8 @@ class PollPolicy:
     growth: float = 0.002  # this share of the run's age is added to the shortest pause
     longest: float = 5.0
     jitter: float = 0.1  # up to this share of a pause is added or subtracted
-    fault_seconds: float = 60.0  # how long passing faults of Contit are tolerated since the last good answer
-    run_seconds: float = 1_800.0  # how long a run may show no end before it is given up (the vendor names no limit)
+    fault_seconds: float = 60.0  # how long passing faults of Contit are tolerated since the last good response
+    run_seconds: float = 1_800.0  # how long a run may show no end before it is given up (Contit documents no limit)
 
     def pause(self, age: float, draw: Callable[[], float]) -> float:
         """Return the seconds to pause when the run is `age` seconds old; `draw` returns a number from 0 to 1."""

@@ -1,4 +1,4 @@
-"""Every setting, with its default and the reason for it."""
+"""Every setting, with its default and its meaning."""
 
 import ipaddress
 import re
@@ -81,7 +81,7 @@ class UpstreamSettings(_Part):
         }
         chosen = [way for way, is_set in ways.items() if is_set]
         if len(chosen) > 1:
-            raise ValueError(f"{' and '.join(chosen)} are both set; keep one credential")
+            raise ValueError(f"{' and '.join(chosen)} are set at once; keep one credential")
         if bool(self.client_id) != bool(self.client_secret or self.client_secret_file):
             raise ValueError("CONTIT_CLIENT_ID and CONTIT_CLIENT_SECRET belong together; set both")
         return self
@@ -199,12 +199,14 @@ class HttpSettings(_Part):
     tls_cert_file: UserPath | None = Field(None, description="Certificate chain (PEM), to speak https.")
     tls_key_file: UserPath | None = Field(None, description="Private key of the certificate (PEM).")
     max_body_bytes: int = Field(
-        262_144, ge=1_024, description="Largest body; the longest prompt, escaped in JSON, needs 3/4 of the default."
+        262_144,
+        ge=1_024,
+        description="Largest body. The longest prompt escaped in JSON has 192,000 bytes; in emoji, twice as many.",
     )
     requests_per_minute: int = Field(
         300, ge=1, description="Requests a minute of one caller; more get 429. Replicas with one Redis count together."
     )
-    calls_per_caller: int = Field(100, ge=1, description="Calls of one caller at once in one process; more get 429.")
+    calls_per_caller: int = Field(100, ge=1, description="Requests of one caller at once in one process; more get 429.")
     calls_at_once: int = Field(2_000, ge=1, description="Requests of all callers at once in one process; more get 503.")
     metrics_port: int | None = Field(None, ge=0, le=65_535, description="Separate port for `/metrics`, same address.")
     ready_probes_contit: bool = Field(
@@ -219,7 +221,7 @@ class HttpSettings(_Part):
 
 
 class Settings(HttpSettings, UpstreamSettings):
-    """The settings of contit-mcp. The reason for each default is beside it."""
+    """The settings of contit-mcp."""
 
     store: Store = Field(
         SecretStr("sqlite"),
@@ -245,7 +247,7 @@ class Settings(HttpSettings, UpstreamSettings):
         8.0, ge=0, le=240, description="How long `contit_ask` waits before it returns a task, if the client has Tasks."
     )
     titles: bool = Field(
-        default=True, description="Whether questions' first words are stored as titles, over stdio and in `none` only."
+        default=True, description="Whether questions' first words are stored as titles (stdio and mode `none` only)."
     )
     card: bool = Field(default=True, description="Whether hosts with MCP Apps get the answer card (docs/card.md).")
     log_level: LogLevel = Field("INFO", description="`DEBUG`, `INFO` (a line a call, two a run), `WARNING`, `ERROR`.")

@@ -25,7 +25,7 @@ def read_text(file: Path, *, name: str, hint: str) -> str:
         problem = "not UTF-8 text"
     except ValueError:
         problem = "not a path"
-    raise ConfigurationError(f"{name} cannot be read: {problem}.", hint=hint)  # not chained: it could hold the content
+    raise ConfigurationError(f"{name} cannot be read: {problem}.", hint=hint)  # not chained: exc can hold the content
 
 
 @dataclass(slots=True)

@@ -78,7 +78,7 @@ _FAILURE_PAUSE_SECONDS, _LONGEST_FAILURE_PAUSE_SECONDS = 3.0, 60.0
 
 
 class _Granted(BaseModel):
-    """The token endpoint's response. `token_type` differs in case between the vendor's pages and is not read."""
+    """The token endpoint's response. `token_type` differs in case between Contit's pages and is not read."""
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
@@ -175,7 +175,7 @@ class ClientCredentialsAuth(Credential):
                 return await retrying(attempt, policy=RetryPolicy(), deadline=deadline)
         except TimeoutError as exc:
             raise errors.APITimeoutError(
-                "The token endpoint did not finish its answer in time.",
+                "The token endpoint did not finish its response in time.",
                 hint="Try again in a little while.",
                 may_have_arrived=False,
             ) from exc

@@ -138,15 +138,15 @@ class ContitClient:
                 with self.reachability.waiting(read=body is None):
                     response = await send(self.http, request, auth=self.auth)
                 span.set_attribute("http.response.status_code", response.status_code)
-                answer = wire.parse(response, model)
+                parsed = wire.parse(response, model)
             except errors.APIError as error:
                 span.set_status(StatusCode.ERROR, type(error).__name__)
                 self._report(error, on_a_thread=on_a_thread)
                 raise
-            if isinstance(answer, wire.StartedRun):
-                span.set_attributes(_attributes(answer.thread_id, answer.run_id))
+            if isinstance(parsed, wire.StartedRun):
+                span.set_attributes(_attributes(parsed.thread_id, parsed.run_id))
             self._report(None)
-            return answer
+            return parsed
 
     def _report(self, error: errors.APIError | None, *, on_a_thread: bool = False) -> None:
         match error:
@@ -163,7 +163,7 @@ class ContitClient:
 
     def _took_too_long(self) -> errors.APITimeoutError:
         error = errors.APITimeoutError(
-            "Contit did not finish its answer in time.", hint="Try again in a little while.", may_have_arrived=True
+            "Contit did not finish its response in time.", hint="Try again in a little while.", may_have_arrived=True
         )
         self._report(error)
         return error

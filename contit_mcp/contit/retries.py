@@ -53,7 +53,7 @@ class Backoff:
             self._change(min(_MOST_STRETCH, stretch * 2), now)
 
     def succeeded(self) -> None:
-        """Report any other answer of Contit."""
+        """Report any other response of Contit."""
         self._failures = 0
         now = anyio.current_time()
         if now - self._failed_at >= _SETTLE_SECONDS:
@@ -108,7 +108,7 @@ class RetryPolicy:
 
 
 def start_may_be_repeated(error: APIError) -> bool:
-    """Return whether Contit cannot have accepted a start: it was not sent, or the answer was 429 or 503."""
+    """Return whether Contit cannot have accepted a start: it was not sent, or the status was 429 or 503."""
     if isinstance(error, APIStatusError):
         return error.status_code in (429, 503)
     return isinstance(error, APIConnectionError) and not error.may_have_arrived

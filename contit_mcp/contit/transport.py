@@ -21,7 +21,7 @@ from aiohttp.connector import Connection
 from contit_mcp import __version__, errors
 from contit_mcp.config.proxies import environment_proxies
 from contit_mcp.config.values import LOOPBACK
-from contit_mcp.telemetry.call_stats import CANCELLED, NO_ANSWER, POOL, current_call_stats
+from contit_mcp.telemetry.call_stats import CANCELLED, NO_RESPONSE, POOL, current_call_stats
 
 ENDPOINT = "contit_mcp_endpoint"  # the httpx extension that names a request's endpoint, by which it is counted
 _SENT_AT = "contit_mcp_sent_at"
@@ -63,7 +63,7 @@ def build_http_client(
         transport = AiohttpTransport(verify, policy)
         for pattern, proxy in environment_proxies()[0].items():  # the command line says which entries are ignored
             mounts[pattern] = httpx.AsyncHTTPTransport(verify=verify, limits=limits, proxy=proxy) if proxy else None
-        # Plain http is for this machine only, so no request to this machine goes through a proxy.
+        # Requests to this machine may be plain http, so they never go through a proxy.
         mounts |= {f"all://{f'[{host}]' if ':' in host else host}": None for host in LOOPBACK}
     return httpx.AsyncClient(
         base_url=address,
@@ -108,7 +108,7 @@ async def send(http: httpx.AsyncClient, request: httpx.Request, *, auth: httpx.A
     try:
         return await http.send(request, auth=auth)
     except HTTPX_ERRORS as exc:
-        _count(request, POOL if isinstance(exc, httpx.PoolTimeout) else NO_ANSWER)
+        _count(request, POOL if isinstance(exc, httpx.PoolTimeout) else NO_RESPONSE)
         raise translate(exc) from exc
     except anyio.get_cancelled_exc_class():
         _count(request, CANCELLED)
@@ -121,7 +121,7 @@ async def _note_sent_at(request: httpx.Request) -> None:
 
 def _count(request: httpx.Request, status: str) -> None:
     endpoint, sent_at = request.extensions.get(ENDPOINT), request.extensions.pop(_SENT_AT, None)
-    if endpoint is not None and sent_at is not None:  # without a time it waited for its token and was not sent
+    if endpoint is not None and sent_at is not None:  # without a time it was not sent: there was no token for it
         current_call_stats().count_request(endpoint, status, anyio.current_time() - sent_at)
 
 
@@ -174,7 +174,7 @@ def _body_reader(most: int) -> Callable[[httpx.Response], Awaitable[None]]:
 
 # --- Connections -------------------------------------------------------------------------------------------------
 
-_NOT_ADDED = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")  # by aiohttp: httpx has set them if needed
+_NOT_ADDED_BY_AIOHTTP = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")  # httpx sets those needed
 _LONGEST_HEADER = 65_536  # bytes; gateways add long policies, and at aiohttp's 8,190 a response with ids would be lost
 _MOST_UNUSABLE = 100  # connections that a request finds unusable before it fails
 
@@ -205,7 +205,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         await _note_sent_at(request)  # so that the wait for a connection of our own does not count as Contit's time
         current_call_stats().listener.on_connection(anyio.current_time() - began)
         try:
-            answer = await self._session.request(
+            response = await self._session.request(
                 request.method,
                 str(request.url),
                 headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw],
@@ -216,16 +216,16 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 ),
             )
             try:
-                body = await _collect(answer.content.iter_any(), self._policy.body_bytes)
+                body = await _collect(response.content.iter_any(), self._policy.body_bytes)
             except (aiohttp.ClientError, OSError, ValueError) as exc:
                 raise _after_sending(exc) from exc
             finally:
-                answer.close()  # without effect on a connection whose response was read to its end
+                response.close()  # without effect on a connection whose response was read to its end
         except (aiohttp.ClientError, ValueError) as exc:  # about the URL or a header; others are httpx's
             raise httpx.UnsupportedProtocol(type(exc).__name__) from exc
         finally:
             self._free.release()
-        return httpx.Response(answer.status, headers=list(answer.raw_headers), stream=httpx.ByteStream(body))
+        return httpx.Response(response.status, headers=list(response.raw_headers), stream=httpx.ByteStream(body))
 
     async def aclose(self) -> None:
         """Close the connections. Later requests raise ConnectError."""
@@ -238,7 +238,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             connector=_Connector(ssl=self._verify, limit=0, keepalive_timeout=self._policy.keep_alive),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
-            skip_auto_headers=_NOT_ADDED,
+            skip_auto_headers=_NOT_ADDED_BY_AIOHTTP,
             trust_env=False,
             max_line_size=_LONGEST_HEADER,
             max_field_size=_LONGEST_HEADER,
@@ -318,12 +318,12 @@ def translate(error: Exception) -> errors.APIError:
             return ours(message, hint=hint, may_have_arrived=may_have_arrived)
     if isinstance(error, BodyTooLargeError):
         too_large = errors.APIResponseValidationError(
-            "Contit's answer is too large to be read.",
+            "Contit's response is too large to be read.",
             hint="Ask for less at a time, or raise CONTIT_MCP_UPSTREAM_BODY_BYTES.",
         )
         too_large.retryable = False  # it would be as large again
         return too_large
-    return errors.APIResponseValidationError("Contit's answer could not be read.", hint=_LATER)
+    return errors.APIResponseValidationError("Contit's response could not be read.", hint=_LATER)
 
 
 def _distrusts_certificate(error: BaseException | None) -> bool:

@@ -101,7 +101,7 @@ class RunStatus(_Wire):
 
     @property
     def documented(self) -> bool:
-        """Whether the vendor's page names the word."""
+        """Whether Contit's documentation names the word."""
         return self.word in set(RunPhase)
 
 
@@ -117,7 +117,7 @@ _LATER_HINT = "Try again in a little while."
 NOT_CONTIT_HINT = "Check CONTIT_BASE_URL; contit-mcp check says whether Contit answers there."
 _LONGEST_RETRY_AFTER = 3_600.0  # seconds; a wrong `Retry-After` must not stop us for a day
 
-_BY_STATUS: dict[int, tuple[type[errors.APIStatusError], str, str]] = {
+_BY_STATUS: dict[int, tuple[type[errors.APIStatusError], str, str]] = {  # error, message, hint
     400: (errors.APIStatusError, "Contit refused the request as malformed (400).", "Ask in other words."),
     401: (
         errors.AuthenticationError,
@@ -134,7 +134,7 @@ _BY_STATUS: dict[int, tuple[type[errors.APIStatusError], str, str]] = {
     422: (errors.APIStatusError, "Contit could not process the request (422).", "Ask in other words."),
     429: (errors.RateLimitError, "Contit refused the request because of too many requests (429).", _LATER_HINT),
 }
-_BY_CLASS: dict[int, tuple[type[errors.APIStatusError], str, str]] = {
+_BY_CLASS: dict[int, tuple[type[errors.APIStatusError], str, str]] = {  # by the first digit: error, message, hint
     3: (
         errors.RedirectError,
         "Contit's address answered with a redirect (HTTP {}), which is never followed.",
@@ -166,7 +166,7 @@ def parse(response: httpx.Response, model: type[ModelT]) -> ModelT:
         raise _status_error(response)
     # Not chained: a validation error can quote its input, which may be an answer.
     raise errors.APIResponseValidationError(
-        f"Contit's answer was not what its documentation promises (HTTP {response.status_code}).",
+        f"Contit's response was not what its documentation promises (HTTP {response.status_code}).",
         hint="Try again; if it stays so, check CONTIT_BASE_URL and whether a proxy answers in Contit's place.",
     )
 
@@ -179,7 +179,7 @@ def later_hint(seconds: float) -> str:
 
 def parse_retry_after(value: str, *, now: datetime | None = None) -> float | None:
     """Return the seconds of a `Retry-After` header, at most an hour; None if it is neither a number nor a date."""
-    if re.fullmatch(r"\s*[0-9]+\s*", value):
+    if re.fullmatch(r"[ \t]*[0-9]+[ \t]*", value):
         seconds = float(value)
     else:
         try:

@@ -45,8 +45,7 @@ def decide(intent: RunRecord, latest: RunRecord | None, *, now: float) -> Claim:
         return Granted(latest)  # granted before, and the store's response was lost on its way
     if found := existing_run(intent.question, latest, now=now):
         return found
-    # The newest run of a slot must be the last one claimed, even if another process's clock is ahead. A float of
-    # seconds since the epoch can represent this difference.
+    # The last run claimed must be the newest in its slot, even if another clock is ahead. Floats can represent 0.1 ms.
     asked_at = max(intent.asked_at, latest.asked_at + 1e-4)
     interrupted = start_died(latest, now) and latest.question.prompt_hash == intent.question.prompt_hash
     return Granted(replace(intent, asked_at=asked_at), interrupted)

@@ -58,6 +58,9 @@ class FallbackRunStore(RunStore):
             return await self._memory.claim(intent)
         if isinstance(claim, Granted):
             here = await self._memory.claim(claim.record)  # memory may know of a start that died in an outage
+            if not isinstance(here, Granted):  # memory has granted another start while the store came back
+                await self.release(claim.record)
+                return here
             self._memory.keep(claim.record)
             return replace(claim, interrupted=claim.interrupted or here.interrupted)
         self._copy(claim.record)
@@ -131,9 +134,9 @@ class FallbackRunStore(RunStore):
 
     async def _use(self, name: str, operation: Callable[[], Awaitable[T]]) -> T:
         """Use the store. Raises StoreError if it cannot be used."""
-        self._check_open()
+        self._refuse_in_pause()
         async with self._turns:
-            self._check_open()  # the store may have failed while this operation waited
+            self._refuse_in_pause()  # the store may have failed while this operation waited
             is_trial, began = not self._usable, anyio.current_time()
             if is_trial:
                 self._retry_at = began + PAUSE_SECONDS  # only one operation at a time is a trial
@@ -148,14 +151,14 @@ class FallbackRunStore(RunStore):
         self._note_speed(seconds)
         if is_trial:
             self._retry_at = -math.inf
-        # Only a fast trial ends the outage, which logs two lines: a slow store would fail again soon.
+        # Only a fast trial ends the outage: a slow store would soon fail again, and each outage logs two lines.
         if is_trial and not self._usable and seconds < SLOW_SECONDS:
             self._usable = True
             log.warning("store.back")
             self._listener.store_usable(usable=True)
         return result
 
-    def _check_open(self) -> None:
+    def _refuse_in_pause(self) -> None:
         if anyio.current_time() < self._retry_at:
             raise StoreError("The run store could not be used a moment ago.", hint="It is tried again within seconds.")
 

@@ -72,7 +72,7 @@ class _DaemonThread(Executor):
 
     def __init__(self) -> None:
         self._waiting: Queue[Callable[[], None]] = Queue(_MOST_WAITING)
-        self._runs = False
+        self._is_running = False
         self._starting_or_ending = threading.Lock()
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
@@ -88,9 +88,9 @@ class _DaemonThread(Executor):
 
         with self._starting_or_ending:
             try:
-                if not self._runs:
+                if not self._is_running:
                     threading.Thread(target=self._run, name="contit-mcp run store", daemon=True).start()
-                self._runs = True
+                self._is_running = True
                 self._waiting.put_nowait(work)
             except (RuntimeError, Full) as exc:
                 raise OSError(0, "it is too slow, or no thread can be started for it") from exc
@@ -102,8 +102,8 @@ class _DaemonThread(Executor):
                 while True:
                     self._waiting.get(timeout=_IDLE_SECONDS)()
             with self._starting_or_ending:
-                self._runs = not self._waiting.empty()
-                if not self._runs:
+                self._is_running = not self._waiting.empty()
+                if not self._is_running:
                     return
 
 

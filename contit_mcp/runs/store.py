@@ -62,7 +62,7 @@ class RunStore(ABC):
         self.now = now
 
     async def claim(self, intent: RunRecord) -> Claim:
-        """Keep the intent, in place of one whose process died, or return the run that prevents the start."""
+        """Keep the intent, in place of the question's interrupted one, or return the run that prevents the start."""
 
         def update(latest: RunRecord | None, now: float) -> tuple[Claim, RunRecord | None, RunRecord | None]:
             claim = decide(intent, latest, now=now)

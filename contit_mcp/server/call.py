@@ -42,7 +42,7 @@ _LABEL = r"[ _-]?id[\"'`]?\s{0,8}[:=]\s{0,8}[\"'`]?([^\s\"'`,;()]{1,4096})"
 _LABELLED = {f"{kind}_id": re.compile(kind + _LABEL, re.IGNORECASE) for kind in ("thread", "run")}
 """An id after its name, as in `thread_id=…`, also inside a whole call or a JSON object."""
 _AROUND_IDS = " \t\r\n\"'`()[]{}<>*“”\u2018\u2019«»"
-_AFTER_IDS = ".,;:!?"  # no id of ours ends with one
+_AFTER_IDS = ".,;:!?"  # neither Contit's ids nor handles end with one
 _ABSENT = frozenset({"", "null", "none", "undefined"})  # models write "nothing" in several ways
 _LONGEST_NAME = 40
 _REASONS = {

@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # start-up time
 class AppContext:
     """The settings of one process, and the services that its calls use.
 
-    Several tasks can be in `async with`. The last to leave closes connections and files; the next call reopens them.
+    Several asyncio tasks can be in `async with`. The last to leave closes connections and files; a call reopens them.
     """
 
     settings: Settings
@@ -39,7 +39,7 @@ class AppContext:
     reachability: Reachability = field(default_factory=Reachability, init=False)
     tools_listed: anyio.Event = field(default_factory=anyio.Event, init=False)  # set when a host has listed them
     _services: "Services | None" = field(default=None, init=False)
-    _inside: int = field(default=0, init=False)  # tasks inside `async with`
+    _inside: int = field(default=0, init=False)  # asyncio tasks inside `async with`
     _closing: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
@@ -88,7 +88,7 @@ class RequestState:
     """What the layers of one HTTP request tell each other."""
 
     caller: Caller | None = None  # set by authentication
-    call_span: SpanContext | None = None  # once the request has reached a tool
+    call_span: SpanContext | None = None  # once the request has a `Call`
     refusal: str | None = None  # why it was refused, for the access log and the metrics
     body: bytes | None = None  # once it has been received to its end
 

@@ -29,6 +29,7 @@ class InProcessServer(MCPServer[Any]):
             logging.getLogger().removeHandler(handler)
 
     async def _dispatch(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        """Use our handlers; for other methods and discovery the SDK's, with our capabilities in the result."""
         entry = self._server.get_request_handler(ctx.method)
         if entry is None or ctx.method == "server/discover":
             result = await call_next(ctx)

@@ -1,7 +1,7 @@
 """The one result of all four tools, as text and as structure.
 
 Some hosts show their model only one of them, so each is complete: the text has the ids, in the form of the call to make
-next, and the structure says what went wrong. An id appears once in each, and no character follows it but its quote.
+next, and the structure says what went wrong. Except in `run_uri`, an id appears once in each, between quotes.
 """
 
 import json

@@ -89,7 +89,7 @@ def create_server(context: AppContext, *, probe: bool = False) -> Server[Any]:
         NAME,
         **PRESENTATION,
         cache_hints=_CACHE_HINTS,
-        get_tool_input_schema=lambda _: None,  # no argument is also a header; by default the SDK lists all tools to see
+        get_tool_input_schema=lambda _: None,  # no argument is a header, for which the SDK would search all tools
         on_list_tools=list_tools,
         on_call_tool=call_tool,
         on_list_prompts=list_prompts,

@@ -37,7 +37,7 @@ class Services:
         self._store = context.store
         keys = context.settings.seal_keys()
         self._sealer = Sealer(keys) if keys else None
-        self._owner_key = keys[-1].encode() if keys else _NO_SEAL_KEY
+        self._owner_key = keys[-1].encode() if keys else _NO_SEAL_KEY  # owners stay when a new key is put first
         self._credential: Credential | None = None
         self._http: httpx.AsyncClient | None = None
         self._assistants: OrderedDict[str, tuple[Assistant, Backoff]] = OrderedDict()

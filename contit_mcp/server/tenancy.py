@@ -33,7 +33,7 @@ Kind = Literal["thread", "run", "task"]
 _KINDS: tuple[Kind, ...] = ("thread", "run", "task")
 
 _Id = TypeVar("_Id", str, str | None)
-_BOUND_TO: list[bytes | bytearray | memoryview] = [b"contit-mcp handles v2"]  # a handle of another form does not open
+_ASSOCIATED_DATA: list[bytes | bytearray | memoryview] = [b"contit-mcp handles v2"]  # other forms do not open
 
 
 def owner_of_credential(identity: str, base_url: str, *, key: bytes) -> str:
@@ -68,7 +68,7 @@ class Sealer:
     def seal(self, kind: Kind, owner: str, text: str) -> str:
         """Return the handle of an id for its owner."""
         plain = bytes([_KINDS.index(kind)]) + _owner_digest(owner) + _packed(text)
-        return _PREFIX + _to_text(self._ciphers[0].encrypt(plain, _BOUND_TO))
+        return _PREFIX + _to_text(self._ciphers[0].encrypt(plain, _ASSOCIATED_DATA))
 
     def open(self, kind: Kind, owner: str, handle: str) -> str | None:
         """Return the id in a handle; None if it is forged, cut, of another kind, or another owner's."""
@@ -90,7 +90,7 @@ class Sealer:
             return None  # a handle has one spelling; base64 has several of the same bytes, some with foreign characters
         for cipher in self._ciphers:
             with suppress(InvalidTag, ValueError):
-                plain = cipher.decrypt(sealed, _BOUND_TO)
+                plain = cipher.decrypt(sealed, _ASSOCIATED_DATA)
                 kind, owner, packed = plain[0], plain[1 : 1 + _DIGEST_BYTES], plain[1 + _DIGEST_BYTES :]
                 text = str(uuid.UUID(bytes=packed[1:])) if packed[:1] == b"g" else packed[1:].decode()
                 return _KINDS[kind], owner, text

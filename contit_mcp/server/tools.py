@@ -130,7 +130,7 @@ def _tool(function: Callable[..., Awaitable[CallToolResult]], title: str, *, ide
     parameters = list(inspect.signature(function).parameters.values())[1:]  # the first is the `Call`
     fields: dict[str, Any] = {p.name: (p.annotation, ... if p.default is p.empty else p.default) for p in parameters}
     arguments = create_model(function.__name__, **fields)
-    # A question leaves a conversation behind, not content: all tools are read-only (docs/architecture.md, 7).
+    # A question leaves a conversation behind, not content: all tools are read-only (docs/architecture.md, decision 7).
     hints = types.ToolAnnotations(read_only_hint=True, destructive_hint=False, open_world_hint=True)
     hints.idempotent_hint = idempotent
     listed = types.Tool(

@@ -134,7 +134,7 @@ class TaskSource(Protocol):
 
 
 class TaskParams(types.RequestParams):
-    """Parameters of all three methods; the handlers check them after the client's capability and headers."""
+    """Parameters of all three methods. The handlers check them, after the version and the client's capability."""
 
     task_id: Any = None
     input_responses: Any = None

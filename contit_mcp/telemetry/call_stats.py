@@ -21,15 +21,15 @@ RunState = Literal["waited for", "polled"]  # a run that callers here wait for c
 
 # Used instead of an HTTP status
 POOL = "pool"  # no connection of our own was free, so nothing was sent
-NO_ANSWER = "none"  # Contit could not be reached, or the exchange broke
-CANCELLED = "cancelled"  # the caller left, or its time ended, before the answer was complete
+NO_RESPONSE = "none"  # Contit could not be reached, or the exchange broke
+CANCELLED = "cancelled"  # the caller left, or its time ended, before the response was complete
 
 
 class Listener:
     """Receives the events of a server; this base class ignores them. Methods return at once and raise nothing."""
 
     def on_request(self, endpoint: str, status: str, seconds: float) -> None:
-        """A request has finished; `status` is the HTTP status, or `POOL`, `NO_ANSWER` or `CANCELLED`."""
+        """A request has finished; `status` is the HTTP status, or `POOL`, `NO_RESPONSE` or `CANCELLED`."""
 
     def on_connection(self, seconds: float) -> None:
         """A request got one of our connections after waiting this long for it."""
@@ -64,7 +64,7 @@ class CallStats:
 
     listener: Listener = NULL_LISTENER
     requests: int = 0  # to Contit and the token endpoint, without those that got none of our connections
-    statuses: Counter[str] = field(default_factory=Counter)  # of finished requests: HTTP statuses, or the above
+    statuses: Counter[str] = field(default_factory=Counter)  # of finished requests: HTTP statuses, `POOL`, …
     events: Counter[Event] = field(default_factory=Counter)
 
     def count_request(self, endpoint: str, status: str, seconds: float) -> None:
@@ -83,14 +83,14 @@ _current: ContextVar[CallStats | None] = ContextVar("contit_mcp_call_stats", def
 
 
 def start_call_stats(listener: Listener = NULL_LISTENER) -> CallStats:
-    """Start counting for the current task and the tasks that it starts."""
+    """Start counting for the current asyncio task and those that it starts."""
     stats = CallStats(listener)
     _current.set(stats)
     return stats
 
 
 def current_call_stats() -> CallStats:
-    """Return the counters of the call that this task works for; outside of a call, new ones that nobody reads."""
+    """Return the counters of the call that this asyncio task works for; outside of a call, unused new ones."""
     return _current.get() or CallStats()
 
 

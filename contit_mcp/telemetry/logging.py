@@ -30,7 +30,7 @@ FIELDS: dict[str, int] = {
     "thread_id": 256, "run_id": 256, "end": 40, "word": 40, "taken_as": 40,
     # numbers
     "seconds": 0, "polls": 0, "requests": 0, "retries": 0, "joins": 0, "store_errors": 0, "pause_seconds": 0,
-    "retry": 0, "calls_in_flight": 0, "keys": 400, "kept": 0, "bytes": 0, "size": 0, "status": 0, "stretch": 0,
+    "retry": 0, "calls_in_flight": 0, "keys": 0, "kept": 0, "bytes": 0, "size": 0, "status": 0, "stretch": 0,
     "statuses": 100,
     # HTTP
     "method": 20, "path": 40, "refused": 40, "caller": 120, "client": 60, "url": 200, "auth": 20, "metrics_port": 0,
@@ -40,7 +40,7 @@ FIELDS: dict[str, int] = {
     # records of other libraries
     "logger": 100, "where": 200, "category": 60,
 }  # fmt: skip
-"""The fields of a log line, each with the maximum length of its text. Any other field is dropped."""
+"""The fields of a log line, each with the maximum length of its text (0: a number). Any other field is dropped."""
 
 _MOST_EVENT_CHARACTERS = 200
 _LARGEST_NUMBER = 10**18

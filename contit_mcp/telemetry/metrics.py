@@ -1,4 +1,4 @@
-"""Metrics for a Prometheus server. No label has owners, because callers could fill the memory with labels."""
+"""Metrics for a Prometheus server. No label names an owner: callers could fill the memory with series."""
 
 import platform
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from contit_mcp.telemetry.call_stats import POOL, Event, Listener, RunState
 _CALL_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 25, 45, 60, 120, 240)  # with the waits of hosts
 _RUN_SECONDS = (1, 2.5, 5, 10, 15, 25, 45, 60, 120, 240, 600, 1_800)
 _SHORT_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)  # what normally takes milliseconds
-_LAG_PAUSE = 0.5
+_LAG_PAUSE_SECONDS = 0.5
 
 RUN_ENDS = ("completed", "run_failed", "no_end_seen", "not_found", "no_answer")
 """Every `end` of a run. Each series starts at 0, so that Prometheus sees its first event as an increase."""
@@ -105,11 +105,11 @@ class Metrics(Listener):
         """Measure how late the event loop is, until cancelled."""
         while True:
             began = anyio.current_time()
-            await anyio.sleep(_LAG_PAUSE)
-            self._lag.observe(max(0.0, anyio.current_time() - began - _LAG_PAUSE))
+            await anyio.sleep(_LAG_PAUSE_SECONDS)
+            self._lag.observe(max(0.0, anyio.current_time() - began - _LAG_PAUSE_SECONDS))
 
     def count_call(self, tool: str, outcome: str, seconds: float, *, dropped: int, trace_id: str | None) -> None:
-        """Count a finished tool call; `outcome` is the result's status, the error's class, or "cancelled"."""
+        """Count a finished tool call; `outcome` is the result's status, "task", the error's class, or "cancelled"."""
         self._calls.labels(tool, outcome).inc()
         if outcome != "task":  # the question is not answered yet: `run_ended` reports how long that takes
             self._seconds.labels(tool).observe(seconds, {"trace_id": trace_id} if trace_id else None)

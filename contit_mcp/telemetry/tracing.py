@@ -19,7 +19,7 @@ _FLUSH_SECONDS = 0.3  # to send the last spans; the exporter itself waits for a 
 
 @contextmanager
 def exported_traces() -> Iterator[None]:
-    """Export spans while inside, if the environment names a collector. No attribute has content."""
+    """Export spans while inside, if the environment names a collector. No attribute contains a prompt or an answer."""
     if not any(os.environ.get(name) for name in _WANTED) or os.environ.get("OTEL_TRACES_EXPORTER") == "none":
         yield
         return

@@ -106,7 +106,7 @@ async def read(body: bytes, coding: str, policy: TransportPolicy | None = None) 
             return error.message
 
 
-UNREADABLE = "Contit's answer could not be read."
+UNREADABLE = "Contit's response could not be read."
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,11 @@ def test_without_asyncio_it_is_refused_with_the_reason() -> None:
     [
         (Assistant, {}, "No Contit credential is given"),
         (Assistant, {"api_key": ""}, "No Contit credential is given"),
-        (Assistant, {"api_key": "k", "access_token": "ctpat_x"}, "CONTIT_API_KEY and CONTIT_ACCESS_TOKEN are both set"),
+        (
+            Assistant,
+            {"api_key": "k", "access_token": "ctpat_x"},
+            "CONTIT_API_KEY and CONTIT_ACCESS_TOKEN are set at once",
+        ),
         (Assistant, {"api_key": "k", "base_url": "http://contit.example"}, "must begin with https"),
         (Assistant, {"api_key": "k", "stor": "memory"}, "Assistant does not take stor. Did you mean store?"),
         (Assistant, {"api_key": "k", "wait_seconds": 3}, "not take wait_seconds. docs/python.md lists the options."),

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from contit_mcp.errors import StoreError
-from contit_mcp.runs.claims import Busy, Deduplicated, Granted
+from contit_mcp.runs.claims import Busy, Claim, Deduplicated, Granted
 from contit_mcp.runs.fallback import OPERATION_SECONDS, PAUSE_SECONDS, SLOW_SECONDS, SPEED_ROW, FallbackRunStore
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.record import START_LEASE_SECONDS, RunRecord
@@ -105,6 +105,25 @@ async def test_an_end_that_others_have_stored_meanwhile_stays() -> None:
     await end_outage(server, here)
     assert (await here.change(run, lambda run, _: run.delivered())).answer == "of there"
     assert (await found(there, "r")).answer == "of there"
+
+
+async def test_while_a_slow_store_comes_back_only_one_start_of_a_question_is_granted() -> None:
+    """One claim tries the store; until it has answered, memory decides the other."""
+    server = Server(down=True)
+    store, claims = process(server), list[Claim]()
+    await claim(store, opening("before"))
+    server.down, server.seconds = False, 1.0
+    await anyio.sleep(PAUSE_SECONDS)
+
+    async def ask() -> None:
+        claims.append(await claim(store, opening("q")))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask)
+        tasks.start_soon(ask)
+    granted, deduplicated = claims
+    assert (type(granted), deduplicated) == (Granted, Deduplicated(granted.record))
+    assert await claim(store, opening("q")) == deduplicated
 
 
 async def test_a_store_that_lost_its_runs_gets_those_in_flight_before_it_grants_another() -> None:

@@ -1,1 +1,1 @@
-"""How fast it is, as ratios to the same work done by others in the same run: `make bench`, docs/performance.md."""
+"""The speed of contit-mcp, as ratios to the same work done by others in one run: `make bench`, docs/performance.md."""

@@ -1,4 +1,4 @@
-"""The servers that are measured, each a child process with its own state folder, and the local Contit they ask."""
+"""The servers that are measured, each a child process, and the local Contit that they ask."""
 
 import asyncio
 import os
@@ -58,11 +58,11 @@ async def local_contit(run_seconds: float, trouble: float = 0.0) -> AsyncIterato
 
 
 @asynccontextmanager
-async def over_stdio(who: str, seen: Mapping[str, str]) -> AsyncIterator[tuple[Process, StdioConnection]]:
+async def over_stdio(who: str, env: Mapping[str, str]) -> AsyncIterator[tuple[Process, StdioConnection]]:
     """Run a server over stdio, with its log in a file as hosts do."""
-    with (Path(seen["CONTIT_MCP_STATE_DIR"]) / f"{who}.log").open("ab") as log:
+    with (Path(env["CONTIT_MCP_STATE_DIR"]) / f"{who}.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
-            *command(who, "stdio"), stdin=PIPE, stdout=PIPE, stderr=log, env=dict(seen), limit=2**20
+            *command(who, "stdio"), stdin=PIPE, stdout=PIPE, stderr=log, env=dict(env), limit=2**20
         )
     connection = StdioConnection(process)
     try:
@@ -72,13 +72,13 @@ async def over_stdio(who: str, seen: Mapping[str, str]) -> AsyncIterator[tuple[P
 
 
 @asynccontextmanager
-async def over_http(who: str, seen: Mapping[str, str], *more: str) -> AsyncIterator[tuple[Process, int]]:
+async def over_http(who: str, env: Mapping[str, str], *more: str) -> AsyncIterator[tuple[Process, int]]:
     """Run a server over HTTP, and yield it and its port once it accepts connections."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     line = command(who, "http", port=port, more=more)
-    with (Path(seen["CONTIT_MCP_STATE_DIR"]) / f"{who}.log").open("ab") as log:
-        process = await asyncio.create_subprocess_exec(*line, stdin=DEVNULL, stdout=log, stderr=log, env=dict(seen))
+    with (Path(env["CONTIT_MCP_STATE_DIR"]) / f"{who}.log").open("ab") as log:
+        process = await asyncio.create_subprocess_exec(*line, stdin=DEVNULL, stdout=log, stderr=log, env=dict(env))
     try:
         while True:
             try:

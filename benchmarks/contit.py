@@ -1,8 +1,7 @@
 """A Contit that costs almost nothing: `python -m benchmarks.contit RUN_SECONDS [TROUBLE]`. It prints its port.
 
 It has no state: the id of a run says when the run ends, so that a status is one comparison. It shares the machine with
-the server that is measured. TROUBLE is the share of requests that fail: half of
-them with 503, half by a broken connection.
+the server that is measured. TROUBLE is the share of requests that fail: half with 503, half by a broken connection.
 """
 
 import asyncio

@@ -37,7 +37,7 @@ REQUESTS: dict[str, Callable[[], bytes]] = {
 
 
 async def hostile_requests(folder: Path, *, seconds: float) -> list[Row]:
-    """Return the seconds until /healthz answered, with their median and worst as ratios to 1 s."""
+    """Return the median and the worst time until /healthz answered. Their goals are in seconds."""
     took: list[float] = []
     async with local_contit(0.0) as contit, over_http(OURS, environment(contit, folder)) as (_, port):
         base = f"http://127.0.0.1:{port}"

@@ -1,4 +1,4 @@
-"""Many asks of 5 s in flight at once in one process, beside calls that only sleep."""
+"""Many asks of 5 s in flight at once in one process, compared with calls that only sleep."""
 
 import asyncio
 import math
@@ -35,10 +35,10 @@ class Burst:
     processor: float | None
 
 
-async def burst(who: str, seen: dict[str, str], *, asks: int, patience: float) -> Burst:
+async def burst(who: str, env: dict[str, str], *, asks: int, patience: float) -> Burst:
     """Ask from `asks` connections at the same moment."""
     more = (str(RUN_SECONDS),) if who == SLEEPING else ()
-    async with over_http(who, seen, *more) as (process, port):
+    async with over_http(who, env, *more) as (process, port):
         connections = await asyncio.gather(*(HttpConnection.open(port) for _ in range(asks)))
         took: list[float] = []
         before = processor_seconds(process)
@@ -73,10 +73,10 @@ async def many_asks(folder: Path, *, asks: int, rounds: int, patience: float, pl
     """Return the rows of p99, peak memory and processor time; `plain` adds a plain SDK + httpx server, once."""
     found: dict[str, list[Burst]] = defaultdict(list)
     async with local_contit(RUN_SECONDS) as contit:
-        seen = environment(contit, folder, CONTIT_MCP_WAIT_SECONDS=f"{patience:.0f}")
+        env = environment(contit, folder, CONTIT_MCP_WAIT_SECONDS=f"{patience:.0f}")
         for number in range(rounds):
             for who in (SLEEPING, OURS, *([PLAIN] if plain and not number else [])):
-                found[who].append(await burst(who, seen, asks=asks, patience=patience))
+                found[who].append(await burst(who, env, asks=asks, patience=patience))
     name = f"{asks:,} asks of {RUN_SECONDS:.0f} s at once"
     note = "; ".join(f"{who} answered {min(burst.answered for burst in bursts):,}" for who, bursts in found.items())
     p99 = {who: [burst.p99 for burst in bursts] for who, bursts in found.items()}

@@ -39,8 +39,8 @@ class Row:
         return statistics.median(self.ratios) if self.ratios else None
 
     @property
-    def middle_half(self) -> tuple[float, float] | None:
-        """The ratios between which half of the rounds lie."""
+    def quartiles(self) -> tuple[float, float] | None:
+        """The first and the third quartile of the ratios."""
         if len(self.ratios) < 2:
             return None
         low, _, high = statistics.quantiles(self.ratios, n=4, method="inclusive")
@@ -58,7 +58,7 @@ def compared(
 def above_the_floor(
     name: str, unit: str, values: Mapping[str, Sequence[float]], *, ours: str, other: str, floor: str
 ) -> Row:
-    """Return a row whose ratio compares what two contenders take above a third."""
+    """Return a row whose ratio compares two contenders after the value of `floor` is subtracted from both."""
     ratios = [(a - z) / (b - z) for a, b, z in zip(values[ours], values[other], values[floor], strict=True)]
     return Row(name, unit, values, ratios, f"{ours} / {other}, each above {floor}")
 
@@ -104,7 +104,7 @@ def lines(rows: Iterable[Row], budget: Mapping[str, float]) -> Iterable[str]:
     for row in rows:
         values = ", ".join(f"{who} {_short(statistics.median(v))} {row.unit}" for who, v in row.values.items())
         ratio = "" if row.ratio is None else f"{_short(row.ratio)} ({row.meaning})"
-        middle = "" if row.middle_half is None else " to ".join(_short(each) for each in row.middle_half)
+        middle = "" if row.quartiles is None else " to ".join(_short(each) for each in row.quartiles)
         limit = budget.get(row.name)
         note = f" ({row.note})" if row.note else ""
         yield f"| {row.name} | {values}{note} | {ratio} | {middle} | {'' if limit is None else f'{limit:g}'} |"

@@ -1,8 +1,8 @@
 """Ten minutes of mixed calls, after which nothing may be left behind: `make soak`. Linux only.
 
 Clients ask, ask the same again, start, and leave in the middle of a call, in both eras, while Contit fails now and
-then. Afterwards as many threads, files and sockets must be open as before, no run may have a lease, and memory may have
-grown only by the runs that are remembered. SOAK_SECONDS shortens it.
+then. Afterwards there may be no more threads, open files, sockets and leases than before, and memory may have grown
+only by the runs that are remembered. SOAK_SECONDS shortens it.
 """
 
 import asyncio
@@ -87,7 +87,7 @@ async def _ask(connection: HttpConnection, port: int, draw: random.Random) -> No
 
 
 async def _ask_twice(connection: HttpConnection, port: int, draw: random.Random) -> None:
-    """Join the run of a question whose wait has ended."""
+    """Ask again after the wait has ended; both calls have the same run."""
     question = {"prompt": f"Question {draw.random()}"}
     for more in ({"wait_seconds": 0.3}, {}):
         await connection.exchange(http_request(port, draw.choice(ERAS), "contit_ask", question | more))

@@ -23,18 +23,18 @@ Exchange = Callable[[], Awaitable[bytes]]
 
 
 @asynccontextmanager
-async def exchange_over(transport: str, who: str, seen: dict[str, str], era: str) -> AsyncIterator[Exchange]:
+async def exchange_over(transport: str, who: str, env: dict[str, str], era: str) -> AsyncIterator[Exchange]:
     """Yield a function that makes one call."""
     async with AsyncExitStack() as stack:
         if transport == "stdio":
-            _, pipe = await stack.enter_async_context(over_stdio(who, seen))
+            _, pipe = await stack.enter_async_context(over_stdio(who, env))
             if era == "legacy":
                 await pipe.initialize()
 
             async def call(tool: str, arguments: dict[str, str]) -> bytes:
                 return await pipe.exchange(tool_call(era, tool, arguments))
         else:
-            _, port = await stack.enter_async_context(over_http(who, seen))
+            _, port = await stack.enter_async_context(over_http(who, env))
             connection = stack.enter_context(closing(await HttpConnection.open(port)))
 
             async def call(tool: str, arguments: dict[str, str]) -> bytes:
@@ -57,19 +57,19 @@ async def one_by_one(exchange: Exchange, calls: int) -> float:
 async def status_calls(folder: Path, *, rounds: int, calls: int) -> list[Row]:
     """Return the milliseconds of a call, for each transport and era."""
     async with local_contit(run_seconds=1e9) as contit:
-        seen = environment(contit, folder)
+        env = environment(contit, folder)
         return [
-            await _measured(transport, seen, era, rounds=rounds, calls=calls)
+            await _measured(transport, env, era, rounds=rounds, calls=calls)
             for transport in ("stdio", "HTTP")
             for era in ERAS
         ]
 
 
-async def _measured(transport: str, seen: dict[str, str], era: str, *, rounds: int, calls: int) -> Row:
+async def _measured(transport: str, env: dict[str, str], era: str, *, rounds: int, calls: int) -> Row:
     took: dict[str, list[float]] = defaultdict(list)
     async with AsyncExitStack() as stack:
         exchanges = {
-            who: await stack.enter_async_context(exchange_over(transport, who, seen, era)) for who in _CONTENDERS
+            who: await stack.enter_async_context(exchange_over(transport, who, env, era)) for who in _CONTENDERS
         }
         for exchange in exchanges.values():  # the first calls open connections and import modules
             await one_by_one(exchange, _WARM_UP)

@@ -6,7 +6,7 @@ import re
 from asyncio.subprocess import Process
 from typing import Any
 
-ERAS = ("legacy", "modern")
+ERAS = ("legacy", "modern")  # protocol versions with the initialize handshake, and those without it
 _VERSION = {"legacy": "2025-06-18", "modern": "2026-07-28"}
 _CLIENT = {"name": "benchmark", "version": "1"}
 

@@ -80,7 +80,7 @@ def draw_icon(file: Path) -> None:
 
 
 def stage(folder: Path, wheel: Path) -> Path:
-    """Lay out the content of the bundle except its icon: the package of the wheel, its start and its description."""
+    """Lay out the bundle except its icon: the wheel's package, main.py, and the files that describe the bundle."""
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder, [name for name in archive.namelist() if name.startswith("contit_mcp/")])
     shutil.copyfile(SOURCES / "main.py", folder / "main.py")

@@ -31,7 +31,7 @@ from release.trial import bare_environment, try_command
 TOOLS = Path(sys.executable).parent
 """The folder of the pinned uv, pipx, twine and cyclonedx-py."""
 
-AROUND = {f"{UNDERSCORED}.dist-info/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt")}
+DIST_INFO = {f"{UNDERSCORED}.dist-info/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt")}
 LICENCE = f"{UNDERSCORED}.dist-info/licenses/LICENSE"
 
 
@@ -39,7 +39,7 @@ def check_content(wheel: Path) -> str:
     """Raise ReleaseError unless a wheel has the files of the package, its metadata, and nothing else."""
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    if different := names ^ (package_files() | AROUND | {LICENCE}):
+    if different := names ^ (package_files() | DIST_INFO | {LICENCE}):
         raise ReleaseError(f"{wheel.name} has a file too many or too few: {', '.join(sorted(different)[:5])}.")
     return f"{len(names)} files, {wheel.stat().st_size // 1000} kB"
 
@@ -124,7 +124,7 @@ def holds(what: str, check: Callable[[], str]) -> bool:
 
 @click.command()
 def main() -> None:
-    """Build wheel and sdist into dist/, and print what holds of them; the exit code is 1 if a check fails."""
+    """Build wheel and sdist into dist/, and print the result of each check; the exit code is 1 if one fails."""
     DIST.mkdir(exist_ok=True)
     for old in DIST.iterdir():
         if old != BUNDLE:
@@ -143,7 +143,7 @@ def main() -> None:
         failed = [what for what, check in checks if not holds(what, check)]
     write_checksums()
     if failed:
-        raise click.ClickException(f"These do not hold: {', '.join(failed)}.")
+        raise click.ClickException(f"These checks failed: {', '.join(failed)}.")
 
 
 if __name__ == "__main__":

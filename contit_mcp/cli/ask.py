@@ -201,7 +201,7 @@ async def remembered(settings: Settings) -> list[Run]:
 
 async def get_answer(settings: Settings, wanted: Wanted) -> "Outcome":
     """Ask or fetch, and wait."""
-    text = "asking Contit" if wanted.prompt is not None else "looking at the run"
+    text = "asking Contit" if wanted.prompt is not None else "fetching the answer"
     with terminal.spinner(text, drawn="log_level" not in settings.model_fields_set) as show:
         follower = _Follower(show)
         try:
@@ -252,7 +252,7 @@ class Outcome:
 _HINTS: dict[type[errors.ContitError], str] = {  # for a person at a terminal: the errors' own hints name tools
     errors.RunNotFoundError: "Use the ids as contit-mcp runs lists them, with the same credential; or ask again.",
     errors.ThreadBusyError: "Wait a little and ask again, or begin a new thread, without --thread and --last.",
-    errors.StartUnknownError: "Ask again; it may then run twice. contit-mcp check says whether this is Contit.",
+    errors.StartUnknownError: "Ask again; it may then run twice. contit-mcp check says whether Contit answers.",
     errors.AnswerUnavailableError: "Ask again. contit-mcp ask --thread ID fetches the thread's latest answer.",
     errors.AnswerUnreadableError: "Fetch it once more; if that says the same, ask the question again.",
 }
@@ -311,7 +311,7 @@ def _without_answer(outcome: Outcome) -> str:
     interrupted = outcome.exit_code == terminal.INTERRUPTED
     said = "Interrupted" if interrupted else f"Still running after {outcome.elapsed_seconds or 0:.0f} s"
     if not step:
-        return f"{said}; the sandbox ended with it."
+        return f"{said}; the sandbox ended with this command."
     return f"{said}. Contit is still working on it; fetch the answer with:{step}"
 
 
@@ -320,7 +320,7 @@ def _after_answer(outcome: Outcome, wanted: Wanted) -> str:
     if outcome.age_seconds is not None:
         took = f"Given to the same question {outcome.age_seconds:.0f} s ago, and not asked again. "
     if wanted.transport or outcome.thread_id is None:
-        return took + terminal.as_printed("The sandbox forgets it now; contit-mcp sandbox keeps it.")
+        return took + terminal.as_printed("The sandbox forgets this thread now; contit-mcp sandbox keeps threads.")
     return f'{took}Go on: {wanted.next_command("ask", "--thread", outcome.thread_id)} "..."'
 
 

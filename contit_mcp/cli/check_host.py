@@ -41,7 +41,7 @@ _SECRETS = re.compile(
     r"(?<=://)[^\s/@]+(?=@)|(?<=[?#])\S+|\b(?:bearer|basic)\s+\S+|(?:key|token|secret|password)\s*[=:]\s*\S+",
     re.IGNORECASE,
 )
-_STATUSES = {
+_STATUSES = {  # the hint, by status
     401: "Set {variable} to a token that the server takes: its operator issues them.",
     403: "The token is known, but may not do this; or a firewall or gateway refuses.",
     404: "The address is wrong: it ends with /mcp if contit-mcp http serves there.",

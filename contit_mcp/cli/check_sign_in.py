@@ -26,7 +26,7 @@ async def check_sign_in(settings: Settings, token_file: Path | None = None) -> l
     issuer, public_url = settings.jwt_issuer, settings.public_url
     if issuer is None or public_url is None:
         name = "CONTIT_MCP_JWT_ISSUER" if issuer is None else "CONTIT_MCP_PUBLIC_URL"
-        hint = "Set it: clients find the issuer through both."
+        hint = "Set it: without CONTIT_MCP_JWT_ISSUER and CONTIT_MCP_PUBLIC_URL no client finds the issuer."
         return [bad("Sign-in", f"CONTIT_MCP_AUTH is jwt, and {name} is not set", hint)]
     try:
         async with issuer_client(settings) as http:

@@ -1,7 +1,7 @@
 """The checks of Contit, of the credential and of the network on the way, for `contit-mcp check` and `install`.
 
-Contit is asked for the status of a made-up run, so nothing is started. The first request has no credential, and it
-answers 401. Only then is the credential sent; a 404 means that it is good. So an address that is not Contit's never
+Contit is asked for the status of a made-up run, so nothing is started. It answers 401 to the first request, which has
+no credential. Only then is the credential sent; a 404 means that it is good. So an address that is not Contit's never
 gets the credential, and one that answers 404 to everything does not count as Contit.
 """
 
@@ -85,7 +85,7 @@ async def check_contit(settings: Settings) -> list[Finding]:
         return [contit, own if settings.auth == "caller" else failed("Credential", no_credential())]
     try:
         auth = configured_credential(settings)
-        auth.identity()  # a file that cannot be read says so also where the credential is not tried
+        auth.identity()  # raises if its file cannot be read, even if it is not tried below
     except ContitError as error:
         return [contit, bad("Credential", f"{name}. {error.message}", f"{error.hint} Or: {_NEW_KEY}")]
     async with contextlib.aclosing(auth):

@@ -51,10 +51,10 @@ def file_of(slug: str, scope: str | None) -> HostFile:
 
 def our_folder() -> Path:
     """Return the folder with the key and the record of the entries that we wrote."""
-    return state_folder(_set_here("CONTIT_MCP_STATE_DIR").state_dir).absolute()
+    return state_folder(_settings_of("CONTIT_MCP_STATE_DIR").state_dir).absolute()
 
 
-def _set_here(*variables: str) -> Settings:
+def _settings_of(*variables: str) -> Settings:
     """Return the settings of these variables alone: a host sees no others of this shell."""
     return load_settings(environment={name: os.environ[name] for name in variables if name in os.environ})
 
@@ -200,7 +200,7 @@ def _local(key: "_KeyFile | None") -> LocalServer:
 
 def _way_to_contit() -> dict[str, str]:
     """Return the variables that lead to Contit and that a host would not know."""
-    settings = _set_here(*WAY_TO_CONTIT)
+    settings = _settings_of(*WAY_TO_CONTIT)
     found = {"CONTIT_BASE_URL": settings.base_url} if "base_url" in settings.model_fields_set else {}
     return found | ({"CONTIT_CA_FILE": str(settings.ca_file.absolute())} if settings.ca_file else {})
 

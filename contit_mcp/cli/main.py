@@ -137,13 +137,14 @@ def _report(error: Exception) -> int:
         message, hint = f"{error.filename} cannot be used: {reason}.", "Check its path and permissions."
     elif isinstance(error, OSError):  # of stdout: the disk is full, or it is closed
         _discard_stdout()
-        message, hint = f"The output could not be written: {reason}.", "Write it somewhere else."
+        _say(f"error: The output could not be written: {reason}.\nhint: Write it somewhere else.")
+        return 1
     else:
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(place.filename).name}:{place.lineno}"
         message = f"contit-mcp itself failed: {type(error).__name__} at {where}. That is a bug in it."
         hint = "Try once more; if it fails again, report this line, the command, and the version."
-    _say(f"error: {message}\nhint: {hint}")
+    _say_error(message, hint)
     return 1
 
 
@@ -215,7 +216,7 @@ def _are_plugins(group: str, value: str) -> bool:
     return all(name.strip() in known for name in value.split(","))
 
 
-_RULES: tuple[tuple[str, Callable[[str], bool], str], ...] = (
+_RULES: tuple[tuple[str, Callable[[str], bool], str], ...] = (  # variable, whether its value is usable, problem
     ("SSL_CERT_FILE", lambda value: Path(value).is_file() and os.access(value, os.R_OK), "names no readable file"),
     ("SSL_CERT_DIR", lambda value: any(Path(part).is_dir() for part in value.split(os.pathsep)), "names no folder"),
     ("SSLKEYLOGFILE", _is_writable, "names no file that can be written"),

@@ -23,7 +23,7 @@ _OPTIONS = (
     click.option("--log-level", type=_LEVELS, help="Level of the log on stderr.  [CONTIT_MCP_LOG_LEVEL]"),
 )
 _SANDBOX = {"base_url": "http://localhost", "api_key": "sandbox-key", "store": "memory"}
-"""The settings of the embedded sandbox: it answers in memory, on no port, and forgets with its process."""
+"""The settings of the embedded sandbox, which has no port and keeps its threads in memory until its process ends."""
 
 _CREDENTIALS = (("api_key", "API key"), ("access_token", "access token"), ("client_secret", "OAuth2 client"))
 

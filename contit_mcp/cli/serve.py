@@ -73,7 +73,7 @@ async def _serve_stdio(settings: Settings, transport: Transport, *, probe: bool)
 
 
 async def _import_services(context: AppContext) -> None:
-    """Import what the first call needs once the tools are listed: hosts list them and then wait for their users."""
+    """Once the tools are listed, import what the first call needs: hosts list them and then wait for their users."""
     await context.tools_listed.wait()
     await anyio.sleep(0.2)  # the answer is on its way before the imports take the processor
     await anyio.to_thread.run_sync(importlib.import_module, "contit_mcp.server.services", abandon_on_cancel=True)
@@ -173,8 +173,8 @@ def healthcheck(given: GivenOptions, *, host: str | None, port: int | None) -> N
         status = httpx.get(url, timeout=3.0, verify=False, trust_env=False).status_code  # noqa: S501
         verdict = "answers" if status == 200 else f"answers {status}"
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        reasons = {"ConnectError": "nothing listens there", "ReadTimeout": "it takes too long"}
-        reasons["InvalidURL"] = "it is not an address"
+        reasons = {"ConnectError": "no connection is possible", "InvalidURL": "it is not an address"}
+        reasons |= {"ConnectTimeout": "it takes too long", "ReadTimeout": "it takes too long"}
         verdict = f"does not answer: {reasons.get(type(error).__name__, 'what came back is not HTTP')}"
     click.echo(f"{url} {verdict}.")
     sys.exit(0 if verdict == "answers" else 1)

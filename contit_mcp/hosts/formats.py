@@ -198,7 +198,7 @@ class _Item(NamedTuple):
 
 
 def misread(text: str, *, comments: bool) -> int | None:
-    """Return the line of the first trailing comma, without `comments` also of a comment; None if there is none."""
+    """Return the line of the first trailing comma or, unless `comments` are allowed, comment; None if there is none."""
     text = _normal(text)
     try:
         json.loads(_blanked(_STRING_OR_COMMENT, text) if comments else text)

@@ -182,12 +182,12 @@ class Host:
         return _is_there(path) or (path.parent not in shared and _is_there(path.parent))
 
     def additions(self, server: Server | None = None) -> list[Addition]:
-        """Return what goes into the file for a server; without a server, what of ours can be in it, without values."""
+        """Return the additions to the file for a server; without a server, all that it can have, without values."""
         value = None
         if isinstance(server, LocalServer):
             value = self.local(server)
         elif server:
-            assert self.remote is not None  # noqa: S101 - the caller has looked
+            assert self.remote is not None  # noqa: S101 - the caller has checked
             value = self.remote(server)
         asks = server is None or (isinstance(server, RemoteServer) and server.token_variable)
         others = [self.question] if self.question and asks else []

@@ -140,7 +140,7 @@ def install(place: HostFile, server: Server, installs: Installs, *, force: bool 
 
 
 def uninstall(place: HostFile, installs: Installs) -> dict[Path, str] | None:
-    """Remove our entry; return the backups that stay, oldest first, with the command after each; None without entry."""
+    """Remove our entry; return the backups that stay, oldest first, and what made each; None without an entry."""
     known, ours, kind = installs.of(place), place.host.additions(), place.host.format
     text, document = _read(place)
     if text is None or ours[0].find(document) is None:

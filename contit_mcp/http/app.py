@@ -76,12 +76,12 @@ class Readiness:
         return self.problem
 
     async def _probe(self, base_url: str, ca_file: Path | None) -> str | None:
-        async with build_http_client(base_url, ca_file=ca_file, transport=self._transport) as http:
-            try:
+        try:
+            async with build_http_client(base_url, ca_file=ca_file, transport=self._transport) as http:
                 await ContitClient(http, read_seconds=3.0).run_status("contit-mcp-probe", "contit-mcp-probe")
-            except ContitError as error:
-                # The probe has no credential, so 401 and 404 show that Contit answers.
-                return None if isinstance(error, NotFoundError | AuthenticationError) else error.message
+        except ContitError as error:
+            # The probe has no credential, so 401 and 404 show that Contit answers.
+            return None if isinstance(error, NotFoundError | AuthenticationError) else error.message
         return None
 
 
@@ -113,8 +113,8 @@ async def wired_app(
 ) -> AsyncIterator[WiredApp]:
     """Yield the application for settings that `refuse_unsafe` has accepted, and close its connections at the end.
 
-    `transport` replaces the network to Contit (the embedded sandbox), and `sessions` our MCP server. A seal key
-    that cannot be used, in mode `jwt` also a CA file, raises a ConfigurationError.
+    `transport` replaces the network to Contit (the embedded sandbox), `sessions` our MCP server; `probe` adds the tool
+    contit_probe. An unusable seal key or CA file raises a ConfigurationError.
     """
     location = settings.store_location()
     metrics = Metrics()
@@ -123,7 +123,7 @@ async def wired_app(
     async with AsyncExitStack() as stack:
         opened = AppContext(settings, auth=settings.auth, transport=transport, metrics=metrics)
         context = await stack.enter_async_context(opened)
-        context.services()  # imports what the first caller would wait for otherwise
+        context.services().http_client()  # imports what the first caller would wait for otherwise
         sessions = sessions or StreamableHTTPSessionManager(
             create_server(context, probe=probe),
             stateless=True,
@@ -132,13 +132,13 @@ async def wired_app(
             max_request_body_size=settings.max_body_bytes,
         )
         guard = Guard(sessions.handle_request, settings, await _identification(settings, stack), rate)
-        in_here = settings.metrics_port is None
+        metrics_here = settings.metrics_port is None
         routes = [
             Route("/mcp", guard),
             Route("/mcp/", guard),
             *_discovery_routes(settings),
             *(metadata_routes(settings) if settings.auth == "jwt" else []),
-            *(route for route in operator_routes(readiness, metrics) if in_here or route.path != "/metrics"),
+            *(route for route in operator_routes(readiness, metrics) if metrics_here or route.path != "/metrics"),
         ]
         # Behind a proxy a redirect would lead from https to http, and the credential with it.
         app = Requests(Router(routes, redirect_slashes=False, default=_not_found), metrics.count_request)
@@ -276,8 +276,8 @@ class Requests:
                     ids = state.call_span
                 self._count(path, status, state.refusal)
                 served = status < 400 and state.refusal is None
-                is_dull = path in PROBES or state.call_span is not None  # a call has a line of its own
-                level = logging.DEBUG if served and is_dull else logging.INFO
+                is_routine = path in PROBES or state.call_span is not None  # a call has a line of its own
+                level = logging.DEBUG if served and is_routine else logging.INFO
                 if log.isEnabledFor(level):
                     log.log(
                         level,

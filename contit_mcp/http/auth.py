@@ -184,7 +184,7 @@ class JwtTokens:
 
 
 class WrongKindError(jwt.InvalidTokenError):
-    """A token is valid, and not an access token that this server can accept. Its text is for the client."""
+    """The token is not an access token that this server can accept. The text of the error is for the client."""
 
 
 def _require_access_token_claims(claims: Mapping[str, Any]) -> None:

@@ -32,7 +32,7 @@ from contit_mcp.server.context import Caller, request_state
 from contit_mcp.server.tenancy import owner_of_credential
 
 MOST_BRACKETS = 40_000  # lists and objects in a body; the longest prompt is 32,000 characters, which may be brackets
-DISCARD_SECONDS, DISCARD_BYTES = 3.0, 16 * 1_048_576  # what is read of the rest of a refused request; see `Refusal`
+DISCARD_SECONDS, DISCARD_BYTES = 3.0, 16 * 1_048_576  # limits for reading the rest of a refused request; see `Refusal`
 DRAIN_SECONDS = 3.3  # for calls in flight to return their ids: waits end at once, a question on its way within 3 s
 POLLS = ("tasks/get", "tasks/update", "tasks/cancel")
 
@@ -123,7 +123,7 @@ class Guard:
         self._identify = identify
         self._rate = rate
         self._calls: Counter[str] = Counter()
-        self._scopes: set[anyio.CancelScope] = set()
+        self._cancel_scopes: set[anyio.CancelScope] = set()
         self._body_bytes = 0
 
     @property
@@ -137,7 +137,7 @@ class Guard:
         with anyio.move_on_after(DRAIN_SECONDS):
             while self.under_way:
                 await anyio.sleep(0.02)
-        for scope in list(self._scopes):
+        for scope in list(self._cancel_scopes):
             scope.cancel()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -246,11 +246,11 @@ class Guard:
         others = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
         plain = {**scope, "headers": [*others, (b"content-type", b"application/json")]}
         with anyio.CancelScope() as ended:
-            self._scopes.add(ended)
+            self._cancel_scopes.add(ended)
             try:
                 await self._app(plain, receive_again, watch)
             finally:
-                self._scopes.remove(ended)
+                self._cancel_scopes.remove(ended)
         if not ended.cancel_called:
             return None
         if began:  # the client sees the end of a stream instead of a broken connection
@@ -271,7 +271,7 @@ def _header_refusal(request: Request) -> Refusal | None:
     if request.method != "POST":
         return Refusal(405, "no_post", "Send POST: GET opens no stream, and there are no sessions.", {"Allow": "POST"})
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
-        return Refusal(415, "compressed", "Send it without compression.", {"Accept-Encoding": "identity"})
+        return Refusal(415, "compressed", "Send the request without compression.", {"Accept-Encoding": "identity"})
     kinds = headers.getlist("content-type")
     if len(kinds) != 1 or kinds[0].partition(";")[0].strip().lower() != "application/json":
         return Refusal(415, "no_json", "Send JSON with the header Content-Type: application/json")

@@ -34,7 +34,7 @@ ALGORITHMS = {
     "EC": ("ES256", "ES384", "ES512"),
     "OKP": ("EdDSA", "Ed25519", "Ed448"),
 }
-"""By type of key (RFC 7518, 3.1; RFC 8037, 3.1; RFC 9864, 2.2). Shared secrets verify nothing."""
+"""By type of key (RFC 7518, 3.1; RFC 8037, 3.1; RFC 9864, 2.2). HMAC is left out: its key is a shared secret."""
 
 for _curve in ("Ed25519", "Ed448"):  # newer names of EdDSA
     with contextlib.suppress(ValueError):  # a PyJWT that knows the name already

@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # optional
 log = get_logger(__name__)
 
 POLLS_PER_REQUEST = 20  # task polls of a caller for each request that it may send: 100 tasks are polled once a second
-MOST_CALLERS = 20_000  # counted in memory; a further one replaces the one that was counted first
+MOST_COUNTS = 20_000  # in memory, one for each caller, minute and kind of request; a further one replaces the oldest
 RETRY_SECONDS = 10.0  # until a Redis that could not be used is tried again
 _MINUTE = 60
 
@@ -42,7 +42,7 @@ class RequestRate:
             count = self._counts.get(name, 0)
             seconds = seconds_until_room(limit, self._counts.get(before, 0), count, elapsed)
             if seconds <= 0:
-                if name not in self._counts and len(self._counts) >= MOST_CALLERS:
+                if name not in self._counts and len(self._counts) >= MOST_COUNTS:
                     del self._counts[next(iter(self._counts))]
                 self._counts[name] = count + 1
         return math.ceil(seconds) if seconds > 0 else None
@@ -68,14 +68,14 @@ class RequestRate:
                 self.local_only = True
                 log.warning("limits.local_only", error=type(exc).__name__)
             return None
-        if self.local_only and began >= self._redis_again_at:  # one that began before the failure proves nothing
+        if self.local_only and began >= self._redis_again_at:  # a count that began before the failure proves nothing
             self.local_only = False
             log.warning("limits.shared")
         return seconds
 
 
 def seconds_until_room(limit: int, before: int, count: int, elapsed: float) -> float:
-    """Return the seconds until one more request is within the limit; 0 or less if it is now.
+    """Return the seconds until one more request is within the limit; 0 or less if it is already.
 
     This minute began `elapsed` seconds ago and has `count` requests. The `before` requests of the last minute count in
     proportion to the part of it that the window still covers.

@@ -39,7 +39,7 @@ def refuse_unsafe(settings: Settings, *, sandbox: bool = False) -> None:
     sealing = "A Redis store" if shared else f"CONTIT_MCP_AUTH={auth}"
     for_jwt = (("JWT_ISSUER", settings.jwt_issuer), ("PUBLIC_URL", settings.public_url))
     missing = next((name for name, value in for_jwt if value is None), None)
-    problems = (
+    problems = (  # found, message, hint
         (
             auth == "none" and not is_loopback(settings.host),
             f"Without authentication this server listens on this machine alone, not on {settings.host}.",
@@ -138,7 +138,7 @@ def first_signal(
 ) -> Iterator["asyncio.Future[signal.Signals]"]:
     """Yield a future of the first of these signals. When it comes, the handlers from before are back.
 
-    The process ends with code 0 after `exit_seconds`, also if the event loop is too busy to notice the signal.
+    The process ends with code 0 within `exit_seconds` of it, even if the event loop is too busy to notice it.
     """
     loop = asyncio.get_running_loop()
     found: asyncio.Future[signal.Signals] = loop.create_future()

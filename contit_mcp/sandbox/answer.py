@@ -183,7 +183,7 @@ class _Answer:
             return self._about(reading.items)
         fields = {one.field for one in reading.conditions}
         focus = before.focus or (before.ids[0] if len(before.ids) == 1 and "it" in reading.said else None)
-        wide = reading.noun or "them" in reading.said or reading.order or reading.do == "count"
+        wide = reading.has_type or "them" in reading.said or reading.order or reading.do == "count"
         asks = reading.props or reading.do == "open" or (fields == {"locale"} and "only" not in reading.said)
         if not wide and focus and (asks or "it" in reading.said) and fields <= {"locale", "state", "type"}:
             return self._about([self.by_id[focus]])
@@ -217,14 +217,14 @@ class _Answer:
         reading, previous, said = self.reading, self.before.query, self.reading.said
         fresh = Query(tuple(reading.conditions), None, reading.order, reading.limit)
         if previous is None:
-            named = reading.noun or reading.conditions or reading.order
+            named = reading.has_type or reading.conditions or reading.order
             counted = reading.props and (reading.do == "count" or reading.props[0] in self.workspace.facets)
-            refers = "them" in said or ("also" in said and not reading.noun)
+            refers = "them" in said or ("also" in said and not reading.has_type)
             refuse(refers or not (named or counted or "anystate" in said), "no_reference")
             return fresh
-        leans = said & {"them", "also", "only"} or not reading.noun
+        follows_up = said & {"them", "also", "only"} or not reading.has_type
         other = reading.props and reading.get("text") and "them" not in said  # "who wrote the one about …"
-        if not leans or other or ("reset" in said and (reading.conditions or reading.noun)):
+        if not follows_up or other or ("reset" in said and (reading.conditions or reading.has_type)):
             return fresh
         if "them" in said or ("only" in said and previous.limit):
             kept = tuple(one for one in previous.conditions if one.field == "type" and not reading.get("type"))
@@ -240,7 +240,7 @@ class _Answer:
         reading, said = self.reading, self.reading.said
         gone = {one.field for one in reading.conditions}
         gone |= {"state"} if "anystate" in said else set()
-        gone |= {"type"} if "anytype" in said or reading.noun else set()
+        gone |= {"type"} if "anytype" in said or reading.has_type else set()
         gone |= {"category"} if reading.get("type") else set()
         if gone & {"tag", "text"}:
             gone = gone - {"tag", "text"} if "only" in said else gone | {"tag", "text"}

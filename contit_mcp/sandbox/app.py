@@ -263,7 +263,7 @@ def _instead(fault: Fault | None) -> Response | None:
     if fault.kind in _PAGES:
         status, title = _PAGES[fault.kind]
         return HTMLResponse(f"<!doctype html><html><head><title>{title}</title></head><body></body></html>", status)
-    if fault.kind.isdigit():
+    if fault.kind.isdecimal():
         headers = {"Retry-After": fault.retry_after} if fault.retry_after else None
         return _refusal(HTTPException(int(fault.kind), "A fault of the sandbox, as requested.", headers))
     return _Dropped() if fault.kind == "drop-before" else None

@@ -12,7 +12,7 @@ from typing import Final
 from contit_mcp.sandbox.lexicon import Symbol
 
 _YEARS: Final = range(1970, 2100)
-_LETTERS: Final[dict[str, dict[str, str]]] = {
+_LETTERS: Final[dict[str, dict[str, str]]] = {  # numbers: N up to 31, Y a year, I a date like 2026-03-14
     "month": {"": "M"},
     "ordinal": {"": "O"},
     "unit": {"day": "d", "week": "w", "month": "m", "quarter": "q", "half": "h", "year": "y"},
@@ -49,13 +49,13 @@ def _day(year: int, month: int, day: int) -> date | None:
 
 def _encode(symbol: Symbol) -> tuple[str, int]:
     if number := symbol.can_be("number"):
-        if number.value.isdigit():
+        if number.value.isdecimal():
             value = int(number.value)
             return ("N" if 0 < value <= 31 else "Y" if value in _YEARS else "."), value
         return "I" if re.fullmatch(r"\d{4}-\d\d?-\d\d?", number.value) else ".", 0
     for kind, letters in _LETTERS.items():
         if meant := symbol.can_be(kind):
-            return letters.get(meant.value, letters.get("", ".")), int(meant.value) if meant.value.isdigit() else 0
+            return letters.get(meant.value, letters.get("", ".")), int(meant.value) if meant.value.isdecimal() else 0
     return ".", 0
 
 

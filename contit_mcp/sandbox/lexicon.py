@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from contit_mcp.sandbox.content import Workspace
 
-Endings = tuple[tuple[tuple[str, str], ...], ...]
+Endings = tuple[tuple[tuple[str, str], ...], ...]  # passes, each of (ending, replacement)
 
 FOLDER: Final = Path(__file__).parent / "lexicon"
 LANGUAGES: Final = ("en", "it")  # those that are answered
@@ -164,7 +164,7 @@ class Lexicon:
         return str(self.tables["text"][key]).format(**values)
 
     def _corrected(self, word: Word) -> Word:
-        """Return the one known word that is close to an unknown one, or of several that mean the same the last."""
+        """Return a known word close to this unknown one, if all close ones mean the same; else the word itself."""
         near = self._known[word.stem[0]]
         known = word.stem in near or word.folded in self._content
         close = [] if known else sorted(stem for stem in near if is_typo_of(word.stem, stem))

@@ -68,7 +68,7 @@ def parse_fault(text: str) -> Fault:
 
 
 class DataError(ValueError):
-    """A file of content or of scripted answers cannot be used; the message names the file and the record."""
+    """Content, scripted answers or faults cannot be used; the message names the file and the record, or the limit."""
 
 
 class ScriptedAnswer(BaseModel):

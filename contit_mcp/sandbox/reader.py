@@ -76,7 +76,7 @@ class Reading:
         self.nth: int | None = None  # which entry of the last list: 1 is the first, -1 the last
         self.items: list[Item] = []
         self.said: set[str] = set()
-        self._last = self._connector = self._introduced = ""
+        self._last = self._connector = self._introduced = ""  # kind of the last value; "and", "or"; "by", "about" …
         self._minus = False  # whether a negation waits for its object
         self._state_negated = False
         self._span: Span | None = None
@@ -87,8 +87,8 @@ class Reading:
         self._read()
 
     @property
-    def noun(self) -> bool:
-        """Whether the prompt names what it is about, so that it can stand alone."""
+    def has_type(self) -> bool:
+        """Whether the prompt names a type of content, if only as "items", so that it can stand alone."""
         return "type" in self._places
 
     def get(self, name: str) -> Condition | None:
@@ -96,9 +96,9 @@ class Reading:
         return next((one for one in self.conditions if one.field == name), None)
 
     def _read(self) -> None:
-        told = [one for one in self.symbols if one.kind not in ("skip", "also", "and") or one.can_be(*_SMALL_TALK)]
-        talk = next((kind for kind in _SMALL_TALK if any(one.can_be(kind) for one in told)), "")
-        if talk and all(one.can_be(talk, "hello") for one in told):
+        meant = [one for one in self.symbols if one.kind not in ("skip", "also", "and") or one.can_be(*_SMALL_TALK)]
+        talk = next((kind for kind in _SMALL_TALK if any(one.can_be(kind) for one in meant)), "")
+        if talk and all(one.can_be(talk, "hello") for one in meant):
             self.small_talk = talk
             return
         polite = self.lexicon.listed("polite")
@@ -139,7 +139,7 @@ class Reading:
 
     def _word(self, at: int, symbol: Symbol) -> None:
         """Read a symbol that is not a value of a facet."""
-        described = self.noun or self._peek(at + 1, "by", "author", "tagged", "when")
+        described = self.has_type or self._peek(at + 1, "by", "author", "tagged", "when")
         match symbol.kind:
             case "them" if described and len(symbol.text.split()) == 1:
                 pass  # "those by Anna": the pronoun means the noun
@@ -164,7 +164,7 @@ class Reading:
                 raise NotUnderstoodError  # "not only articles", "in Italian only"
             case "only" if not self._peek(at + 1, "locale", "tagged", "prop"):
                 self.said.add("only")
-            case "noun" | "nodrafts":
+            case "noun" | "nodrafts":  # "drafts", "no drafts"
                 self._minus = self._minus or symbol.kind == "nodrafts"
                 self._value(at, replace(symbol, kind="state", value="Draft", others=()))
             case "item":
@@ -180,7 +180,7 @@ class Reading:
         """Read an action, a property, an order, an entry of the last list, a number of items, or a bound."""
         value, nouns = symbol.value, ("number", *_NOUNS)
         stop = at + 1 + bool(self._peek(at + 1, "currency", "prop"))
-        count = int(value) if value.isdigit() and 0 < int(value) <= _MOST_LISTED else None
+        count = int(value) if value.isdecimal() and 0 < int(value) <= _MOST_LISTED else None
         match symbol.kind:
             case "do" if value in ("list", "exists", "search"):
                 self.do = self.do or ("" if value == "exists" else "list")
@@ -235,9 +235,9 @@ class Reading:
         unknown = name == "locale" and value not in (*codes, "*")
         refuse(unknown, "no_locale_in_workspace", locale=value, locales=list(codes))
         earlier = [one for one in self.conditions if one.field == name]
-        told = any(value in one.values for one in earlier)
-        refuse(told and self._minus)  # "in all languages except German"
-        if told or (name == "type" and value == "*"):
+        is_repeated = any(value in one.values for one in earlier)
+        refuse(is_repeated and self._minus)  # "in all languages except German"
+        if is_repeated or (name == "type" and value == "*"):
             return
         joined = bool(earlier) and self._last == name
         negated = self._minus or (joined and earlier[-1].negated)
@@ -311,9 +311,9 @@ class Reading:
     def _bound(self, sign: str, number: Symbol, stop: int, high: Symbol | None = None) -> None:
         """Add a condition on the number field whose unit or name is beside a number."""
         fields = self.workspace.numbers
-        told = [one.value for one in self.symbols if one.kind == "prop" and one.value in fields]
+        named = [one.value for one in self.symbols if one.kind == "prop" and one.value in fields]
         unit = self._peek(stop, "currency", "prop")
-        name = "price" if self._peek(stop - 2, "currency") else told[0] if told else ""
+        name = "price" if self._peek(stop - 2, "currency") else named[0] if named else ""
         if unit and (unit.kind == "currency" or unit.value in fields):
             name, stop = "price" if unit.kind == "currency" else unit.value, stop + 1
         unclear = name not in fields or self._minus or self.get(name) or self._peek(stop, "unit", "type", "noun")
@@ -356,7 +356,7 @@ class Reading:
         self._limits()
         named = self.conditions or self.items or self.props or self.order or self.nth or self.limit
         said = self.said & {"them", "it", "anystate", "anytype"}
-        refuse(not (named or said or self.noun or self.do))
+        refuse(not (named or said or self.has_type or self.do))
 
     def _limits(self) -> None:
         """Decide how many a superlative means: one, unless a number or a plural says otherwise."""

@@ -110,7 +110,7 @@ class SandboxRecord:
 
 
 def _taken(pending: list[tuple[PendingT, int]], matches: Callable[[PendingT], bool]) -> PendingT | None:
-    """Return the first that matches and is due, and count the request for it; those after it do not count it."""
+    """Return the first that matches and is due. The request counts for it and earlier matches, not for later ones."""
     for at, (one, seen) in enumerate(pending):
         if matches(one):
             pending[at] = one, seen + 1

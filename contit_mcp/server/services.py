@@ -85,6 +85,12 @@ class Services:
             )
         return self._store
 
+    def http_client(self) -> httpx.AsyncClient:
+        """Return the client of all requests to Contit. Raises ConfigurationError for a CA file that cannot be used."""
+        if self._http is None:
+            self._http = _http_client(self._settings.base_url, self._settings, self._context.transport)
+        return self._http
+
     def backoff_stretch(self) -> float:
         """Return the highest factor, of all credentials, by which pauses grow while Contit is overloaded or away."""
         return max((backoff.stretch for _, backoff in self._assistants.values()), default=1.0)
@@ -103,10 +109,10 @@ class Services:
         if (known := self._assistants.get(cache_key)) is not None:
             self._assistants.move_to_end(cache_key)
             return known[0]
-        if self._http is None:
-            self._http = _http_client(self._settings.base_url, self._settings, self._context.transport)
         reachability = self._context.reachability
-        client = ContitClient(self._http, auth=credential, sending=self.drain.sending, reachability=reachability)
+        client = ContitClient(
+            self.http_client(), auth=credential, sending=self.drain.sending, reachability=reachability
+        )
         assistant = Assistant(
             client,
             self.store(),

@@ -180,7 +180,7 @@ def test_the_sandbox_answers_without_an_account_and_leaves_nothing_behind(state:
     assert not state.exists()
     ended = run_here("ask", "--sandbox", "--wait-seconds", "1", "--run-seconds", "9", DRAFTS)
     assert ended.returncode == 3
-    assert re.fullmatch(r"Still running after \d s; the sandbox ended with it\.\n", ended.stderr)
+    assert re.fullmatch(r"Still running after \d s; the sandbox ended with this command\.\n", ended.stderr)
 
 
 async def test_an_answer_survives_a_locale_without_its_letters(sandbox: Contit) -> None:

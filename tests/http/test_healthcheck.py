@@ -27,7 +27,7 @@ async def test_a_server_is_alive_until_it_hangs_and_again_when_it_goes_on() -> N
 
 # The host that is asked, what answers there, and what is printed.
 DEAD: list[tuple[str, bytes | None, str]] = [
-    ("127.0.0.1", None, "does not answer: nothing listens there"),
+    ("127.0.0.1", None, "does not answer: no connection is possible"),
     ("::1", b"HTTP/1.1 503 No\r\n\r\n", "answers 503"),
     ("127.0.0.1", b"SSH-2.0\r\n", "does not answer: what came back is not HTTP"),
     ("::x", None, "does not answer: it is not an address"),

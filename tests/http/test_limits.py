@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mcp import MCPError
 from mcp.client import Client
 
-from contit_mcp.http.rate import MOST_CALLERS, RequestRate
+from contit_mcp.http.rate import MOST_COUNTS, RequestRate
 from contit_mcp.sandbox.options import Fault, SandboxOptions
 from tests.children import (
     ERAS,
@@ -208,10 +208,10 @@ async def test_a_burst_at_the_end_of_a_minute_counts_in_the_next_one() -> None:
 
 
 async def test_the_callers_that_are_counted_have_a_limit() -> None:
-    """Beyond MOST_CALLERS, the one that was counted first is forgotten."""
+    """Beyond MOST_COUNTS, the one that was counted first is forgotten."""
     rate = RequestRate(1, now=lambda: 6_000.0)
     assert await rate.seconds_to_wait("first") is None
-    for number in range(MOST_CALLERS - 1):
+    for number in range(MOST_COUNTS - 1):
         assert await rate.seconds_to_wait(f"made-up-{number}") is None
     assert await rate.seconds_to_wait("first") is not None
     assert await rate.seconds_to_wait("one more") is None

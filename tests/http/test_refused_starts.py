@@ -42,6 +42,7 @@ STARTS: dict[str, tuple[dict[str, str], str]] = {
     **{f"TLS files such as {path.name}": (
         KEY | {"CONTIT_MCP_TLS_CERT_FILE": str(path), "CONTIT_MCP_TLS_KEY_FILE": str(path)}, "TLS_KEY_FILE")
        for path in (HERE / "nothing.pem", HERE / "conftest.py")},
+    "a missing CA file": (KEY | {"CONTIT_CA_FILE": "/nowhere/ca.pem"}, "CONTIT_CA_FILE"),
     "no credential": ({"CONTIT_MCP_PORT": "0"}, "CONTIT_API_KEY"),
     "no credential, with tokens": (SEAL | TOKENS, "CONTIT_API_KEY"),
     "an unknown mode": (KEY | {"CONTIT_MCP_AUTH": "basic"}, "AUTH"),

@@ -95,6 +95,7 @@ def test_words_without_a_meaning_are_ignored_however_many(before: str, behind: s
 @given(st.text(max_size=2_000))
 @example("x" * 32_000)
 @example("a " * 16_000)
+@example("⓵ drafts of ²")
 @example("ﬁ ǅ İstanbul ẞ · ＠ 2026 🎿\x00\x07")
 def test_every_prompt_gets_an_answer(prompt: str) -> None:
     assert converse(prompt)

@@ -94,7 +94,7 @@ def has_clean_output(ended: Ended) -> bool:
 def serving(
     command: Sequence[str | Path], given: Mapping[str, str], port: int, folder: Path | None = None
 ) -> Iterator["Popen[bytes]"]:
-    """Run a server while inside, as soon as its port takes connections; end it by SIGTERM."""
+    """Run a server, yield once its port takes connections, and end it by SIGTERM."""
     with socket.create_server(("127.0.0.1", port)):
         pass  # no other server listens there
     with (
@@ -118,7 +118,7 @@ def serving(
 
 
 class Reader:
-    """A reader with an empty home folder, in which the program is installed already."""
+    """A reader of the documentation, whose home folder has nothing but the installed program."""
 
     def __init__(self, home: Path, **more: str) -> None:
         self.home, folder = home, home / ".contit-mcp" / "bin"
@@ -138,7 +138,7 @@ class Reader:
         return done.stdout
 
     def serves(self, text: str, port: int) -> "AbstractContextManager[subprocess.Popen[bytes]]":
-        """Run a block that ends with a server, which serves while inside."""
+        """Run a block that ends with a server, which serves until the `with` ends."""
         return serving(["bash", "-eu", "-c", text], self.environment, port, self.home)
 
 
@@ -193,7 +193,7 @@ def in_terminal(
     command: Sequence[str | Path], given: Mapping[str, str], folder: Path | None = None, *,
     size: tuple[int, int] = (24, 80), seconds: float = 30.0,
 ) -> Iterator[Terminal]:  # fmt: skip
-    """Run a program in a terminal; its waits, and the one for its end, are over after so many seconds."""
+    """Run a program in a terminal; `seconds` limits each wait, and the wait for its end."""
     import pty  # noqa: PLC0415 - not on Windows
     import termios  # noqa: PLC0415 - likewise
 
@@ -213,5 +213,5 @@ def in_terminal(
 
 
 def on_terminal(*arguments: str, **more: str) -> AbstractContextManager[Terminal]:
-    """Run a command in a terminal of 80 columns; at the end it has ended."""
+    """Run a command in a terminal of 80 columns; at the end, wait until it has ended."""
     return in_terminal([*COMMAND, *arguments], environment(**more))

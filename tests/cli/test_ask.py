@@ -95,7 +95,7 @@ def test_a_shorter_wait_ends_with_the_command_that_fetches_the_answer(sandbox: C
     assert len(sandbox.record.runs) == 2
 
 
-def test_a_question_asked_again_is_asked_again_and_the_wait_for_hosts_does_not_cut_it() -> None:
+def test_a_repeated_question_starts_a_new_run_and_the_wait_for_hosts_does_not_limit_it() -> None:
     """No answer is given twice, since even one that took long has reached its caller."""
     with contit(SandboxOptions(run_seconds=4.5)) as sandbox:
         to = upstream(sandbox.url, CONTIT_MCP_WAIT_SECONDS="1")
@@ -202,7 +202,7 @@ async def test_a_contit_that_cannot_be_asked_for_minutes_is_waited_for() -> None
     assert anyio.current_time() - began > PollPolicy().fault_seconds
 
 
-def test_a_certificate_that_is_not_trusted_is_said_once() -> None:
+def test_a_certificate_that_is_not_trusted_is_reported_once() -> None:
     error = errors.APIConnectionError("The certificate … is not trusted here.", hint="Try.", may_have_arrived=False)
     error.__cause__ = ssl.SSLCertVerificationError()
     said = str(outcome_of_error(error, PLAIN, "https://contit.example").error)

@@ -185,7 +185,7 @@ async def test_each_state_of_the_credential_has_its_own_finding_and_hint(
 
 
 @pytest.mark.parametrize(
-    ("without", "with_it", "said"),
+    ("without_key", "with_key", "said"),
     [
         (404, 404, "answers 404 to every request"),
         (403, 403, "refuses even to look at a credential"),
@@ -197,21 +197,21 @@ async def test_each_state_of_the_credential_has_its_own_finding_and_hint(
     ],
 )
 async def test_an_address_that_does_not_answer_as_contit_does_is_reported(
-    without: int, with_it: int, said: str
+    without_key: int, with_key: int, said: str
 ) -> None:
     """It gets the credential only if it has asked for one."""
     received: list[Request] = []
 
     async def reply(request: Request) -> Response:
         received.append(request)
-        status = with_it if "x-api-key" in request.headers else without
+        status = with_key if "x-api-key" in request.headers else without_key
         return Response(status_code=status, headers={"Location": "https://elsewhere.example/"})
 
     with in_thread(Starlette(routes=[Route("/{path:path}", reply)])) as url:
         contit, credential = await check(url)
-    wrong = credential if without == 401 else contit
+    wrong = credential if without_key == 401 else contit
     assert (wrong.good, said in wrong.verdict) == (False, True)
-    if without != 401:
+    if without_key != 401:
         assert (credential.good, "not tried" in credential.verdict, len(received)) == (None, True, 1)
         assert not {"x-api-key", "authorization"} & set(received[0].headers)
 

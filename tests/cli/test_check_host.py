@@ -84,7 +84,7 @@ def python(script: str) -> dict[str, Any]:
         ),
     ],
 )
-def test_whatever_is_wrong_with_an_entry_is_said(entry: dict[str, Any], said: str) -> None:
+def test_each_fault_of_an_entry_is_named(entry: dict[str, Any], said: str) -> None:
     if "command" in entry:
         entry = entry | {"args": [*entry.get("args", []), "--sandbox"]}
     write_entry(entry)
@@ -127,7 +127,7 @@ TOKEN = {"CONTIT_ASSISTANT_TOKEN": "t"}
 def test_an_answer_of_a_server_on_the_network_is_explained(
     slug: str, arguments: str, status: int, variables: dict[str, str], said: str
 ) -> None:
-    """With the way to an entry that has a token, if the host can have one. VS Code's entry is good as it is."""
+    """The hint leads to an entry with a token, if the host can have one. VS Code's entry is good as it is."""
     with in_thread(Response(status_code=status)) as url:
         output_of(run_here("install", slug, "--http", url, arguments), 0)
         found = check(int(slug != "vscode"), slug, **variables)

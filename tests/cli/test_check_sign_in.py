@@ -94,7 +94,7 @@ async def test_problems_of_this_servers_own_metadata_are_told_apart(issuer: Issu
         ({"code_challenge_methods_supported": "S256"}, False, "PKCE"),
     ],
 )
-async def test_what_the_issuer_lacks_is_the_issuers_side(
+async def test_a_gap_in_the_issuers_metadata_is_reported_as_the_issuers_side(
     issuer: Issuer, more: dict[str, Any], good: bool | None, named: str
 ) -> None:
     says(issuer, **more)
@@ -130,7 +130,7 @@ async def test_problems_of_the_issuers_answers_are_told_apart(issuer: Issuer, tm
     assert "CONTIT_MCP_PUBLIC_URL" in finding.verdict
 
 
-TOKENS: dict[str, tuple[Callable[[Issuer], str], str, str]] = {
+TOKENS: dict[str, tuple[Callable[[Issuer], str], str, str]] = {  # how it is made, part of verdict and hint
     "expired": (lambda i: i.token(exp=1), "expired", "Get a new one"),
     "of another audience": (lambda i: i.token(aud="api"), "audience", '"api"'),
     "of another issuer": (lambda i: i.token(iss="https://x.example"), "another issuer", '"https://x.example"'),

@@ -34,14 +34,14 @@ def test_the_demo_shows_tools_an_answer_and_a_follow_up_in_the_same_thread(tmp_p
 
 
 @pytest.mark.anyio
-async def test_the_demo_asks_what_own_content_answers(tmp_path: Path) -> None:
+async def test_the_demo_asks_questions_that_own_content_answers(tmp_path: Path) -> None:
     (tmp_path / "one.json").write_text('[{"title": "Plum Cake"}]', encoding="utf-8")
     shown = await run("demo", "--data", str(tmp_path / "one.json"), "--run-seconds", "0")
     assert (shown.stdout.count("Plum Cake"), shown.stderr) == (2, "")
 
 
 @pytest.mark.anyio
-async def test_a_demo_whose_server_ends_at_once_says_so_in_one_line(tmp_path: Path) -> None:
+async def test_a_demo_whose_server_ends_at_once_is_one_error(tmp_path: Path) -> None:
     ends = "import os, sys; 'stdio' in sys.orig_argv and os._exit(3)"
     (tmp_path / "sitecustomize.py").write_text(ends, encoding="utf-8")
     failed = await run("demo", PYTHONPATH=str(tmp_path))
@@ -120,7 +120,7 @@ OLD, NEW, FOREIGN = "o" * 32, "n" * 32, "f" * 32
 
 
 def test_the_seal_key_alone_opens_every_caller_s_handle() -> None:
-    """The old key opens what it has sealed, and no caller is named. The credential can have sealed a task."""
+    """The old key still opens its handles. No caller is named. Without a seal key, the credential seals tasks."""
     task = TaskId("thread_1", "run_1", 1_760_000_000_123).text
     task_printed = "kind: task\nasked_at: 2025-10-09T08:53:20+00:00\nthread_id: thread_1\nrun_id: run_1\n"
     handles: list[tuple[Kind, str, str]] = [
@@ -189,7 +189,7 @@ def test_help_and_version() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are not on Windows")
-def test_on_a_terminal_it_prints_help_instead_of_waiting_for_a_host() -> None:
+def test_on_a_terminal_it_prints_help_and_stdio_says_that_it_waits_for_a_host() -> None:
     with on_terminal() as terminal:
         pass
     assert terminal.process.returncode == 0

@@ -423,7 +423,7 @@ def test_a_current_folder_that_is_gone_is_named_as_the_problem(tmp_path: Path) -
 
 
 async def test_nothing_is_imported_from_the_current_folder(home: Path) -> None:
-    """`python -m contit_mcp` in a cloned repository; an entry that starts Python says -P."""
+    """`python -m contit_mcp` in a cloned repository. An entry that starts Python has -P (test_places.py)."""
     for module in ("click", "rich", "httpx", "json", "anyio", "tomlkit", "contit_mcp_extra", "structlog", "typing"):
         (home / "project" / f"{module}.py").write_text("raise SystemExit('PWNED')")
     done = await run("install", "codex", "--print", "--sandbox")

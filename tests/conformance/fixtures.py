@@ -19,7 +19,7 @@ _IMAGE = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="  # a PNG of one pixel
 )
 _SOUND = "UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAIA+AAACABAAZGF0YQAAAAA="  # a WAV without a sample
-_ACCEPTED = frozenset({"logging/setLevel", "resources/subscribe", "resources/unsubscribe"})
+_ACCEPTED = frozenset({"logging/setLevel", "resources/subscribe", "resources/unsubscribe"})  # answered with {}
 _PROMPTS = (
     "test_simple_prompt", "test_prompt_with_arguments", "test_prompt_with_embedded_resource", "test_prompt_with_image",
     "test_input_required_result_prompt",

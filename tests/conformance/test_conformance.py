@@ -1,6 +1,6 @@
 """The requirements of the MCP specification on a server, checked by the official suite, which is an npm package.
 
-expected.toml lists the checks that are expected to fail, with their reasons. One that passes fails the test too.
+expected.toml lists the checks that are expected to fail, with their reasons. A listed check that passes fails the test.
 """
 
 import json
@@ -75,7 +75,7 @@ def wrong(found: dict[str, Checks], target: str, revision: str) -> list[str]:
 
 @pytest.mark.parametrize("target", ["real", "fixtures"])
 @pytest.mark.parametrize("revision", GENERIC)
-def test_the_suite_finds_what_is_expected(target: str, revision: str, tmp_path: Path) -> None:
+def test_the_suite_fails_exactly_the_expected_checks(target: str, revision: str, tmp_path: Path) -> None:
     """In `contit-mcp http --sandbox` as it is, and in our server with the fixtures that the suite calls."""
     real = target == "real"
     fixtures = Served({}, command=FIXTURES, errors_expected=FAILS_ON_PURPOSE)

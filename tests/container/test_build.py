@@ -21,7 +21,7 @@ def test_a_package_whose_hash_differs_is_not_installed(engine: Engine, build: Bu
     assert "DO NOT MATCH THE HASHES" in done.stdout + done.stderr
 
 
-def test_no_layer_has_secrets_or_what_only_the_build_needs(engine: Engine, build: Build, tmp_path: Path) -> None:
+def test_no_layer_has_secrets_or_files_that_only_the_build_needs(engine: Engine, build: Build, tmp_path: Path) -> None:
     """No build secret, no untracked file of the clone, no pip, sources or package lists."""
     archive = tmp_path / "image.tar"
     engine.run("save", "-o", archive, build.image)

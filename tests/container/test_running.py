@@ -104,7 +104,7 @@ async def test_a_stop_returns_a_handle_to_a_waiting_caller_and_ends_with_code_0(
 
 
 async def test_runs_outlive_the_container_in_its_volume(engine: Engine, build: Build) -> None:
-    """It is killed in the middle of an ask; the next container on the same volume knows the run."""
+    """It is killed while the run is in progress; the next container on the same volume knows the run."""
     volume = f"contit-mcp-test-{children.free_port()}"
     options = ("-v", f"{volume}:/var/lib/contit-mcp")
     try:

@@ -1,4 +1,4 @@
-"""Alerts and dashboard: they query what the server exports; each alert rings for its own trouble and has a runbook."""
+"""Alerts and dashboard: they query what the server exports; each alert fires for its own trouble and has a runbook."""
 
 import json
 import re
@@ -137,17 +137,17 @@ def test_every_alert_is_tried_below_and_has_a_runbook() -> None:
         assert rule["labels"]["severity"] in {"critical", "warning"}
 
 
-# --- which alert rings
+# --- which alert fires
 
 SCRAPED = 'job="contit-mcp",instance="10.0.0.7:9090"'
 
-NEVER = (
+STAY_AT_0 = (
     "contit_mcp_store_slow", "contit_mcp_store_oldest_seconds", "contit_mcp_store_errors_total",
     "contit_mcp_limits_local_only", "contit_mcp_crashed_calls_total", "contit_mcp_unknown_starts_total",
     "contit_mcp_callers_left_total", 'contit_runs_total end="run_failed"',
 )  # fmt: skip
 QUIET = {
-    **dict.fromkeys(NEVER, "0x60"),
+    **dict.fromkeys(STAY_AT_0, "0x60"),
     "contit_mcp_ready": "1x60",
     'contit_mcp_build_info version="0.1.0",store="redis",schema="3"': "1x60",
     'contit_runs_total end="completed"': "0+60x60",
@@ -205,8 +205,8 @@ TROUBLE = {
 """For each alert the one series that differs from the quiet hour."""
 
 
-def ringing(hour: dict[str, str], folder: Path) -> set[str]:
-    """Return the alerts that ring at the end of the hour, as promtool computes them."""
+def firing(hour: dict[str, str], folder: Path) -> set[str]:
+    """Return the alerts that fire at the end of the hour, as promtool computes them."""
     series = [
         {"series": f"{name}{{{','.join(filter(None, [SCRAPED, labels]))}}}", "values": values}
         for (name, _, labels), values in ((key.partition(" "), values) for key, values in hour.items())
@@ -223,7 +223,7 @@ def ringing(hour: dict[str, str], folder: Path) -> set[str]:
 
 
 NOT_READY = {"contit_mcp_ready": "0x60"}
-RINGING = [
+FIRING = [
     ({}, ""),
     *(({series: values}, name) for name, (series, values) in TROUBLE.items()),
     (NOT_READY | {'contit_mcp_ready pod="other"': "1x60"}, "ContitMcpNotReady"),
@@ -232,9 +232,9 @@ RINGING = [
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool (Debian: apt-get install prometheus)")
-@pytest.mark.parametrize(("trouble", "names"), RINGING, ids=[names or "quiet" for _, names in RINGING])
-def test_each_trouble_rings_its_own_alert_and_a_quiet_hour_none(
+@pytest.mark.parametrize(("trouble", "names"), FIRING, ids=[names or "quiet" for _, names in FIRING])
+def test_each_trouble_fires_its_own_alert_and_a_quiet_hour_none(
     trouble: dict[str, str], names: str, tmp_path: Path
 ) -> None:
     """A replica that is not ready is no outage while another one is ready."""
-    assert ringing(QUIET | trouble, tmp_path) == set(names.split())
+    assert firing(QUIET | trouble, tmp_path) == set(names.split())

@@ -61,7 +61,7 @@ async def test_the_command_of_every_entry_answers(tmp_path: Path) -> None:
         ("opencode", ["1", "$1", "${A}", "${B}", "${A:-b}", "${B:-b}"]),
     ],
 )
-def test_each_host_fills_in_what_it_writes_as_a_variable_and_nothing_else(slug: str, expected: list[str]) -> None:
+def test_each_host_fills_in_variables_in_its_own_notation_alone(slug: str, expected: list[str]) -> None:
     """Otherwise `check` would accept an entry whose variables its host does not fill in (the hosts' documentation)."""
     entry = LocalServer("x", ("{env:A}", "${env:A}", "${A}", "${B}", "${A:-b}", "${B:-b}"), {"X": "$A"})
     assert filled_in(entry, {"A": "1"}, HOSTS[slug].variables) == LocalServer("x", tuple(expected), {"X": "$A"})

@@ -69,7 +69,7 @@ def json_document(draw: st.DrawFn, host: Host) -> str:
 
 
 def toml_document(draw: st.DrawFn, _: Host) -> str:
-    """TOML made of blocks, each at most once; what stands without a table comes first."""
+    """TOML made of blocks, each at most once; keys outside of tables come first."""
     blocks = draw(st.lists(st.sampled_from(TOML_BLOCKS), unique=True, max_size=6))
     return "".join(sorted(blocks, key=lambda block: "[" in block and block[0] != "#"))
 

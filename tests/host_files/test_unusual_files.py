@@ -95,7 +95,7 @@ def test_an_entry_is_still_ours_after_the_host_has_rewritten_its_file(tmp_path: 
 
 
 @pytest.mark.parametrize("slug", ["cursor", "goose"])
-def test_a_file_that_install_made_stays_for_what_the_user_put_into_it(
+def test_a_file_that_install_made_stays_if_the_user_has_added_to_it(
     slug: str, tmp_path: Path, installs: Installs
 ) -> None:
     """A comment counts. So does a file that the user made after deleting the one that install made."""
@@ -170,7 +170,7 @@ def test_an_unreadable_record_of_installs_counts_as_none(tmp_path: Path) -> None
 # --- The disk
 
 
-def test_what_cannot_be_read_written_or_copied_is_an_error_and_nothing_is_changed(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_written_or_copied_is_an_error_and_nothing_changes(tmp_path: Path) -> None:
     below, folder, long = (tmp_path / name for name in ("file/below", "folder", "f" * 250))
     folder.mkdir()
     below.parent.write_text("text")

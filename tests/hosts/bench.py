@@ -34,7 +34,7 @@ LONG = "\n".join(
 
 @dataclass(frozen=True)
 class Entry:
-    """How a client reaches the server: by a command that keeps its log, or by the URL of one that runs."""
+    """How a client reaches the server: by a command whose log is kept, or by the URL of a running server."""
 
     command: Path | None = None
     environment: dict[str, str] = field(default_factory=dict)

@@ -16,7 +16,7 @@ _MONTHS = (f"{month} {year}" for year in range(2025, 2010, -1) for month in cale
 
 @pytest.fixture(scope="session")
 def bench_of() -> Iterator[Callable[[float], Bench]]:
-    """The bench whose runs take so many seconds; all clients share it."""
+    """Yield a function that returns the bench whose runs take these seconds; all clients share it."""
     with ExitStack() as stack:
         yield cache(lambda seconds: stack.enter_context(set_up(seconds)))
 

@@ -149,7 +149,7 @@ def agent(framework: str, trial: Trial) -> None:
         pytest.param(partial(agent, "strands"), "text", 25, 25, id="strands"),
     ],
 )
-def test_its_model_gets_both_answers_whole_with_their_ids(
+def test_a_hosts_model_gets_both_answers_whole_with_their_ids(
     start: Callable[[Trial], None], saw: str, stdio: float, http: float, trial: Trial
 ) -> None:
     """Gemini CLI adds `wait_for_previous` to the schema of every tool, and passes it on if its model sets it."""
@@ -169,7 +169,7 @@ def test_an_answer_later_than_the_call_is_fetched_by_its_ids(
 
 
 @pytest.mark.parametrize("start", [claude_code, codex])
-def test_after_the_host_itself_gave_up_the_same_question_joins_its_run(
+def test_after_the_host_itself_gave_up_the_same_question_gets_the_same_run(
     start: Callable[[Trial, int], None], slow_trial: Trial, question: str
 ) -> None:
     """The host's own limit, here 5 s, makes a result without ids. No answer is lost, and no question asked twice."""

@@ -29,7 +29,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_client_in_the_process_is_answered(python: Path, tmp_path: Path) -> None:
-    """The program runs outside of the repository, so that only the wheel is there; stdout has its own line alone."""
+    """The program runs outside of the repository, so that only the wheel is there; stdout has its line alone."""
     program = shutil.copy(PROGRAMS / "in_process.py", tmp_path)
     environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
     with running_sandbox() as sandbox:
@@ -41,7 +41,7 @@ def test_every_client_in_the_process_is_answered(python: Path, tmp_path: Path) -
 
 @pytest.mark.parametrize("strictness", ["strict", "standard"])
 def test_pyright_knows_the_types_as_a_user_sees_them(python: Path, tmp_path: Path, strictness: str) -> None:
-    """Against the installed wheel, not the sources. Mistakes are reported, and nothing else."""
+    """Against the installed wheel, not the sources. Only the mistakes marked in as_a_user.py are reported."""
     shutil.copy(ROOT / "tests" / "python_api" / "as_a_user.py", tmp_path)
     strict = {"reportUnnecessaryTypeIgnoreComment": True, "enableTypeIgnoreComments": False}
     options = json.dumps({"typeCheckingMode": strictness, **strict})

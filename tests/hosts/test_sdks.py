@@ -52,7 +52,7 @@ def test_fastmcp_asks_by_a_task_that_it_polls_by_itself(long_trial: Trial) -> No
     assert ("tasks/get", "completed") in polls
 
 
-# Without the old SDK, which is only asked; "auto" comes to one of the other two modes.
+# Without the old SDK, whose program only asks, and without "auto", which chooses one of the other two modes.
 LISTING = [row for row in ASKING if "python_sdk_1.py" not in row and "auto" not in row]
 
 

@@ -36,7 +36,7 @@ NO_CARDS: list[tuple[dict[str, str], dict[str, Any], str, int]] = [
 
 
 @pytest.mark.parametrize(("settings", "initialize", "session_id", "status"), NO_CARDS)
-def test_other_clients_get_no_session_id_and_no_card_by_one(
+def test_other_clients_get_no_session_id_and_no_card_with_a_made_up_one(
     settings: dict[str, str], initialize: dict[str, Any], session_id: str, status: int
 ) -> None:
     with Served({**SANDBOX, **settings}, ("--sandbox",)) as served:

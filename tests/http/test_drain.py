@@ -39,7 +39,7 @@ WITHIN = 5.0  # seconds that design and documentation promise
 
 @asynccontextmanager
 async def asking(http: httpx.AsyncClient, server: Served, count: int = 1) -> AsyncIterator[list[dict[str, Any]]]:
-    """Ask so many questions at once, half in each era. The yielded list gets their structures when they end."""
+    """Ask `count` questions at once, half in each era. The yielded list gets their structured results as they end."""
     found: list[dict[str, Any]] = []
 
     async def one(number: int) -> None:
@@ -56,7 +56,7 @@ async def asking(http: httpx.AsyncClient, server: Served, count: int = 1) -> Asy
 async def drained(
     count: int, options: SandboxOptions, by: signal.Signals = signal.SIGTERM, **more: Any
 ) -> AsyncIterator[tuple[Served, SandboxRecord, list[dict[str, Any]]]]:
-    """Ask so many questions; after the block, end the server by a signal, and check its exit code and the seconds."""
+    """Ask `count` questions; after the block, end the server by a signal, and check its exit code and the seconds."""
     async with deployment(options, **more) as (server, sandbox), caller() as http, asking(http, server, count) as found:
         yield server, sandbox, found
         code, seconds = await server.end(by)
@@ -191,8 +191,8 @@ async def test_a_server_that_drains_takes_nothing_new_and_says_so() -> None:
 NOT_STARTED = [(HANGING, "it is unknown whether a run was started", ""), (BUSY, "not started", "Ask again")]
 
 
-@pytest.mark.parametrize(("fault", "said", "next_step"), NOT_STARTED, ids=["its start hangs", "it waits to repeat it"])
-async def test_an_ask_without_a_run_is_told_what_is_known(fault: Fault, said: str, next_step: str) -> None:
+@pytest.mark.parametrize(("fault", "said", "next_step"), NOT_STARTED, ids=["its start hangs", "it waits for a retry"])
+async def test_an_ask_without_a_run_says_whether_one_may_have_started(fault: Fault, said: str, next_step: str) -> None:
     """A start that hangs may have arrived. After one that was refused nothing runs, so the question can be repeated."""
     async with drained(2, SandboxOptions(faults=(fault,))) as (_, sandbox, found):
         while len(sandbox.runs) < 2 and not sandbox.requests:

@@ -60,10 +60,10 @@ class Chance(random.Random):
         ]
         return self.choice(kinds if depth < 3 else kinds[:5])()
 
-    def broken(self, data: bytes, among: int, most: int) -> bytes:
+    def broken(self, data: bytes, first_bytes: int, most_changes: int) -> bytes:
         changed = bytearray(data)
-        for _ in range(self.randrange(1, most) if changed else 0):
-            changed[self.randrange(min(len(changed), among))] = self.randrange(256)
+        for _ in range(self.randrange(1, most_changes) if changed else 0):
+            changed[self.randrange(min(len(changed), first_bytes))] = self.randrange(256)
         return bytes(changed)
 
     def body(self, whole: bytes) -> bytes:

@@ -42,7 +42,7 @@ def test_this_machine_and_its_pages_may_call_under_each_of_its_names(server: Ser
     assert server.post(INITIALIZE, **headers).status_code == 200
 
 
-def test_with_authentication_and_no_list_any_host_passes_if_there_is_exactly_one(deployed: Served) -> None:
+def test_with_authentication_and_no_list_any_single_host_header_passes(deployed: Served) -> None:
     assert deployed.post(INITIALIZE, Host="any.example", **TOKEN).status_code == 200
     for lines in (b"", b"Host: a\r\nHost: a\r\n"):  # RFC 9112, 3.2
         head = b"POST /mcp HTTP/1.1\r\n" + lines + f"Authorization: {TOKEN['Authorization']}\r\n\r\n".encode()
@@ -72,7 +72,7 @@ def test_a_local_page_gets_nothing_under_a_foreign_host(server: Served) -> None:
 
 @pytest.mark.parametrize("origin", ["https://app.example", "http://localhost:5173"])
 def test_a_listed_page_may_ask_and_call(deployed: Served, origin: str) -> None:
-    """The preflight has no token (documented: Fetch, "CORS-preflight fetch"). The list has capitals."""
+    """The preflight has no token (documented: Fetch, "CORS-preflight fetch"). Capitals in the list do not matter."""
     wanted = {"authorization", "content-type", "mcp-protocol-version", "mcp-method", "mcp-name", "x-api-key"}
     asks = {"Origin": origin, "Access-Control-Request-Method": "POST"}
     asks["Access-Control-Request-Headers"] = ",".join(wanted)

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_server_is_alive_until_it_hangs_and_again_when_it_goes_on() -> None:
-    """It is found by the settings of the server. A stopped process still takes connections, and answers nothing."""
+    """The command finds it by the server's settings. A stopped process still takes connections, and answers nothing."""
     async with deployment() as (server, _):
         here = {"CONTIT_MCP_PORT": str(server.port), "CONTIT_MCP_HOST": "0.0.0.0"}
         alive = await run("healthcheck", **here)
@@ -35,7 +35,7 @@ DEAD: list[tuple[str, bytes | None, str]] = [
 
 
 @pytest.mark.parametrize(("host", "sent", "expected"), DEAD)
-async def test_what_is_not_there_or_not_ours_is_not_alive(host: str, sent: bytes | None, expected: str) -> None:
+async def test_an_address_without_our_server_is_not_alive(host: str, sent: bytes | None, expected: str) -> None:
 
     async def serve(stream: SocketStream) -> None:
         async with stream:

@@ -92,7 +92,7 @@ OLD, NEW = token(FIRST.private, "first"), token(SECOND.private, "second")
 
 @pytest.fixture
 async def known() -> tuple[Web, JwtTokens]:
-    """Yield an issuer and a verifier of its tokens, which has just fetched its only key."""
+    """Return an issuer, and a verifier of its tokens that has just fetched its only key."""
     web = Web()
     tokens = web.tokens()
     assert await status(tokens, OLD) == 200

@@ -265,4 +265,4 @@ def test_equal_names_of_two_issuers_and_of_a_token_are_different_callers(tmp_pat
                 found = [server.call("contit_response", {"thread_id": each}, **bearer(token)) for each in threads]
                 assert [each["isError"] for each in found] == refused
                 threads.append(asked["structuredContent"]["thread_id"])
-        assert len(upstream.record.runs) >= 3, "none was joined"
+        assert len(upstream.record.runs) >= 3, "none was deduplicated"

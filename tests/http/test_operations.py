@@ -31,7 +31,7 @@ async def test_probes_and_metrics_accept_any_host_and_mcp_only_the_listed_one() 
 
 @pytest.mark.parametrize("fault", ["delay", "503"])
 async def test_a_contit_that_hangs_or_fails_makes_the_server_unready_within_seconds(fault: str) -> None:
-    """However many probes there are, Contit gets one request in ten seconds."""
+    """The result is used for ten seconds, however many probes there are."""
     faults = (Fault(fault, on="status", times=None, seconds=60 if fault == "delay" else None),)
     probing = {"CONTIT_MCP_READY_PROBES_CONTIT": "true"}
     with anyio.fail_after(40):

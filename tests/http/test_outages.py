@@ -1,4 +1,4 @@
-"""What an on-call engineer sees while Contit or the store is in trouble: within 2 s, and one line in each direction.
+"""What an on-call engineer sees while Contit or the store is in trouble: within 2 s, and in one log line at each end.
 
 The servers of a test run side by side. A lock, `turn`, keeps others from starting while a trouble has to be seen.
 """
@@ -192,7 +192,7 @@ async def test_an_outage_of_contit_is_seen_while_it_lasts(tmp_path: Path) -> Non
 
 
 @dataclass
-class SlowWay:
+class SlowProxy:
     """A TCP proxy before a Redis, which delays each answer by `seconds`."""
 
     redis: RedisServer
@@ -212,16 +212,16 @@ class SlowWay:
                 await sink.send(chunk)
 
 
-def trouble(kind: str, way: SlowWay, *, begins: bool) -> None:
+def trouble(kind: str, proxy: SlowProxy, *, begins: bool) -> None:
     """Begin or end a trouble of a Redis."""
     match kind:
         case "slow":
-            way.seconds = 0.3 if begins else 0
+            proxy.seconds = 0.3 if begins else 0
         case "read-only":
-            with Redis.from_url(way.redis.url) as client:
+            with Redis.from_url(proxy.redis.url) as client:
                 client.execute_command("REPLICAOF", *(("127.0.0.1", "1") if begins else ("NO", "ONE")))
         case "hung":
-            way.redis.freeze() if begins else way.redis.thaw()
+            proxy.redis.freeze() if begins else proxy.redis.thaw()
 
 
 def is_slow(before: Found, now: Found) -> bool:
@@ -237,7 +237,7 @@ def is_unusable(_: Found, now: Found) -> bool:
 
 
 UNUSABLE = {"ContitMcpStoreFails", "ContitMcpLimitsLocalOnly"}
-# Its kind, what two scrapes show, the alerts that are true at its end, and the warnings in both directions.
+# Its kind, what two scrapes show, the alerts that are true at its end, and the warnings at its beginning and its end.
 STORE_TROUBLES: list[tuple[str, Callable[[Found, Found], bool], set[str], set[str]]] = [
     ("slow", is_slow, {"ContitMcpStoreSlow"}, {"store.slow", "store.fast"}),
     ("read-only", is_unusable, UNUSABLE, {"store.unusable", "store.back"}),
@@ -246,16 +246,16 @@ STORE_TROUBLES: list[tuple[str, Callable[[Found, Found], bool], set[str], set[st
 
 
 async def watch_trouble(
-    kind: str, shows: Callable[[Found, Found], bool], alerts: set[str], told: set[str], turn: anyio.Lock, way: SlowWay,
-    folder: Path,
+    kind: str, shows: Callable[[Found, Found], bool], alerts: set[str], told: set[str], turn: anyio.Lock,
+    proxy: SlowProxy, folder: Path,
 ) -> None:  # fmt: skip
     """Let a Redis be in trouble for 8 s under a steady stream of asks, of which none may fail; check what is seen."""
     failed: list[dict[str, Any]] = []
     await turn.acquire()
-    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as proxy, anyio.create_task_group() as tasks:
-        tasks.start_soon(proxy.serve, way.carry)
-        port = proxy.extra(SocketAttribute.local_port)
-        store = {"CONTIT_MCP_STORE": way.redis.url.replace(f":{way.redis.port}/", f":{port}/")}
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, proxy.carry)
+        port = listener.extra(SocketAttribute.local_port)
+        store = {"CONTIT_MCP_STORE": proxy.redis.url.replace(f":{proxy.redis.port}/", f":{port}/")}
         store |= {"CONTIT_MCP_SEAL_KEY": SEAL_KEY, "CONTIT_MCP_REQUESTS_PER_MINUTE": "100000"}
         async with (
             deployment(SandboxOptions(run_seconds=1), **store) as (server, _),
@@ -277,12 +277,12 @@ async def watch_trouble(
             streaming.start_soon(stream)
             await anyio.sleep(2)
             before, known, began = watch.last, len(warnings(server, "store.")), time.monotonic()
-            trouble(kind, way, begins=True)
+            trouble(kind, proxy, begins=True)
             await watch.sees(partial(shows, before), since=began)
             turn.release()
             await anyio.sleep(began + 8 - time.monotonic())
             end = len(watch.scrapes)
-            trouble(kind, way, begins=False)
+            trouble(kind, proxy, begins=False)
             with anyio.fail_after(30):
                 while not told <= set(warnings(server, "store.")[known:]):
                     await anyio.sleep(0.05)
@@ -300,8 +300,8 @@ async def test_a_store_in_trouble_is_seen_while_it_lasts(tmp_path: Path) -> None
     with ExitStack() as stack:
         async with anyio.create_task_group() as tasks:
             for row in STORE_TROUBLES:
-                way = SlowWay(stack.enter_context(redis_server(tmp_path)))
-                tasks.start_soon(watch_trouble, *row, turn, way, tmp_path)
+                proxy = SlowProxy(stack.enter_context(redis_server(tmp_path)))
+                tasks.start_soon(watch_trouble, *row, turn, proxy, tmp_path)
 
 
 async def ask_forty(way: str, folder: Path, seen: dict[str, tuple[Found, set[str]]]) -> None:

@@ -106,7 +106,7 @@ def test_made_up_credentials_hold_no_connections(server: Served) -> None:
 
 
 @pytest.mark.anyio
-async def test_at_most_so_many_credentials_are_kept_and_the_least_recently_used_goes_first(upstream: Contit) -> None:
+async def test_the_kept_credentials_are_bounded_and_the_least_recently_used_goes_first(upstream: Contit) -> None:
     configured = load_settings(environment={"CONTIT_BASE_URL": upstream.url, "CONTIT_MCP_STORE": "memory"})
 
     def caller(number: int) -> Caller:

@@ -45,7 +45,7 @@ def ids_of(result: dict[str, Any]) -> tuple[str, str]:
 
 
 def failures(server: Served, who: Headers, thread_id: str, run_id: str, *, both_ids: bool = False) -> list[str]:
-    """Return the errors of all calls with these ids, or of those with both, without the ids and the id of the trace."""
+    """Return the errors of all calls with these ids, or of those that take both, without these ids and the trace id."""
     thread: dict[str, Any] = {"thread_id": thread_id}
     both = thread | {"run_id": run_id}
     calls = [("contit_status", both), ("contit_status", both | {"wait_seconds": 1}), ("contit_response", both)]
@@ -76,7 +76,7 @@ def test_the_ids_of_another_are_answered_like_ids_that_never_existed(deployment:
 
 
 def test_the_same_question_of_two_callers_starts_two_runs(deployment: Deployment) -> None:
-    """The same question of one caller joins its run."""
+    """The same question of one caller is deduplicated."""
     server, upstream, ada, bob = deployment
     question = {"prompt": f"List all drafts, please. {server.port}"}
     before = len(upstream.record.runs)
@@ -108,7 +108,7 @@ def request(server: Served, who: Headers, method: str, **params: Any) -> dict[st
 
 
 def completing(argument: str, value: str = "", **known: str) -> tuple[str, dict[str, Any]]:
-    """Return a request for the values of an argument of the template of answers."""
+    """Return a completion request for an argument of the resource template of answers."""
     template = {"type": "ref/resource", "uri": "contit://runs/{thread_id}/{run_id}"}
     params: dict[str, Any] = {"ref": template, "argument": {"name": argument, "value": value}}
     return "completion/complete", params | ({"context": {"arguments": known}} if known else {})

@@ -45,7 +45,7 @@ STARTS: dict[str, tuple[dict[str, str], str]] = {
     "a missing CA file": (KEY | {"CONTIT_CA_FILE": "/nowhere/ca.pem"}, "CONTIT_CA_FILE"),
     "no credential": ({"CONTIT_MCP_PORT": "0"}, "CONTIT_API_KEY"),
     "no credential, with tokens": (SEAL | TOKENS, "CONTIT_API_KEY"),
-    "a mode that there is not": (KEY | {"CONTIT_MCP_AUTH": "basic"}, "AUTH"),
+    "an unknown mode": (KEY | {"CONTIT_MCP_AUTH": "basic"}, "AUTH"),
     "an address of another machine": (TOKEN | {"CONTIT_MCP_HOST": "192.0.2.1"}, "HOST"),
     "a name without an address": (TOKEN | {"CONTIT_MCP_HOST": "nowhere.invalid"}, "HOST"),
     **{f"a proxy at {text}": (KEY | {"CONTIT_MCP_TRUSTED_PROXIES": text}, "TRUSTED_PROXIES")
@@ -68,7 +68,7 @@ def start(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: 
 
 
 @pytest.mark.parametrize("case", STARTS)
-def test_what_cannot_be_served_safely_does_not_start(case: str, monkeypatch: Any, capsys: Any) -> None:
+def test_a_server_that_is_unsafe_or_cannot_work_does_not_start(case: str, monkeypatch: Any, capsys: Any) -> None:
     """The lines name what to set, and quote no secret."""
     environment, name = STARTS[case]
     said = start(environment, monkeypatch, capsys)

@@ -108,8 +108,8 @@ def test_a_client_that_reads_slowly_gets_everything(port: int) -> None:
     assert size == 2_000 * 65_536
 
 
-def test_clients_that_do_not_read_hold_no_place(port: int) -> None:
-    """They lose their requests after the limit. Until then others are told to come again."""
+def test_clients_that_do_not_read_are_cut_off(port: int) -> None:
+    """Their requests end after `send_seconds`. Until then, other clients get a 503."""
 
     def status() -> int:
         return httpx.post(f"http://127.0.0.1:{port}/mcp", content=MESSAGE, headers=JSON_RPC).status_code

@@ -57,7 +57,7 @@ async def two_replicas(store: str) -> AsyncIterator[tuple[Served, Served]]:
         yield one, other
 
 
-async def test_a_task_outlives_its_process_if_the_other_has_the_same_seal_key() -> None:
+async def test_a_task_outlives_its_process_if_another_has_the_same_seal_key() -> None:
     """After `kill -9`, without a shared store. For another caller the task does not exist."""
     async with two_replicas("memory") as (one, other), caller(TOKENS["anna"]) as anna:
         task = await create(anna, one)
@@ -95,7 +95,7 @@ async def test_replicas_that_share_a_store_agree_on_what_was_cancelled(tmp_path:
 
 
 async def test_the_header_mcp_name_is_absent_or_names_the_task() -> None:
-    """Else it is error -32020 with HTTP 400, as the specification says."""
+    """Any other value is error -32020 with HTTP 400, as the specification says."""
     async with deployment(SandboxOptions(run_seconds=0.2), **AT_ONCE) as (server, _), caller() as http:
         params = {"taskId": (await create(http, server))["taskId"], "inputResponses": {}}
         for method in ("get", "update", "cancel"):

@@ -110,7 +110,7 @@ class Evidence:
             yield from itertools.zip_longest(began, ended, fillvalue=life.killed or math.inf)
 
     def _was_killed_at_delivery(self, before: Run, after: Run, question: Question) -> bool:
-        """Whether a process was killed so soon after a delivery that it may have stored one that it never made.
+        """Whether a process was killed so soon after a delivery was due that it may have stored it but not made it.
 
         An ask delivers at the run's end, and `contit_start` delivers the ids at the run's start.
         """
@@ -147,7 +147,7 @@ class Evidence:
 
 
 def _may_have_started(attempt: Attempt, at: float) -> bool:
-    """Whether it may have started the run of that time, and said that it may be a second one, or broke before."""
+    """Whether it may have started the run of that time, and warned of a second one or broke off before it could."""
     under_way = attempt.began <= at <= attempt.ended
     return under_way and (attempt.warned or attempt.outcome.startswith(("lost", "left", "http")))
 

@@ -12,7 +12,7 @@ from tests.children import COMMAND, TOKEN_MODE, Served, free_port
 CALLERS = ("anna", "marco", "jonas", "giulia", "sven")
 TOKENS = {name: f"{name}-token-of-twenty-and-more" for name in CALLERS}
 KEYS = frozenset(f"key-{name}-{number}" for name in "ab" for number in range(100))
-"""Contit's credentials, one for each process, so that a request tells its process. Owners do not depend on them."""
+"""Contit's credentials, one for each process, so that a request shows its process. Owners do not depend on them."""
 
 
 @dataclass

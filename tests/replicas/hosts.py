@@ -49,7 +49,7 @@ class Question:
 
 
 def conversations(questions: int, *, seed: int) -> Iterator[list[Question]]:
-    """Yield conversations with so many questions in all; the seed decides who asks, what, and how long each waits."""
+    """Yield conversations with this many questions in all; the seed decides who asks, what, and how long each waits."""
     chance = random.Random(seed)
     left = questions
     while left:

@@ -55,7 +55,7 @@ class Scene:
                 await server.logged("store.back", len(server.named("store.unusable")))
 
     async def play(self, questions: int, *, seed: int, at_once: int, events: Sequence[Event]) -> None:
-        """Let the hosts ask so many questions, so many at once, while these events happen."""
+        """Let the hosts ask this many questions, `at_once` at a time, while these events happen."""
         left = conversations(questions, seed=seed)
 
         async def converse() -> None:
@@ -78,7 +78,7 @@ class Scene:
 async def scene(
     folder: Path, *, keeps: bool = True, seed: int = 0, run_seconds: tuple[float, float] = (0.2, 1.1)
 ) -> AsyncIterator[Scene]:
-    """Yield all of it, ready. A run takes the first or the second time, by the last digit of its prompt."""
+    """Yield all of it, ready. `run_seconds`: of prompts that end with an even digit, and of the others."""
     slow_reply = Fault("delay", on="start", times=None, seconds=REPLY_SECONDS)
     app = create_sandbox(SandboxOptions(api_keys=KEYS, faults=(slow_reply,)))
     contit = Contit(app, app.state.sandbox)

@@ -1,6 +1,6 @@
 """1,000 questions while replicas and Redis are killed with -9: each has one run, and its own answer.
 
-`make replicas` and CI run it. CONTIT_TESTS_QUESTIONS=10000 makes it longer, and CONTIT_TESTS_SEED changes it.
+`make replicas` runs it. CONTIT_TESTS_QUESTIONS=10000 makes it longer, and CONTIT_TESTS_SEED changes the questions.
 """
 
 import os
@@ -21,7 +21,7 @@ LIMIT_SECONDS = float(os.environ.get("CONTIT_TESTS_SECONDS", 120 + QUESTIONS * 0
 
 @pytest.mark.parametrize(("keeps", "share"), [(True, 1.0), (False, 0.3)], ids=["redis-keeps", "redis-forgets"])
 async def test_every_question_is_answered_by_its_one_run(keeps: bool, share: float, tmp_path: Path) -> None:
-    """Replicas are killed one at a time and both at once, and so is Redis, which comes back full or empty (issue 6)."""
+    """Replicas are killed one at a time and both at once, and so is Redis, which comes back with its data or empty."""
     questions = round(QUESTIONS * share)
     with anyio.move_on_after(LIMIT_SECONDS):  # a question that is not answered by then is among the wrongs
         async with scene(tmp_path, keeps=keeps, seed=SEED) as s:

@@ -122,7 +122,7 @@ async def test_a_post_that_was_refused_and_then_broke_is_not_sent_a_third_time(t
 async def test_an_event_arrives_while_the_stream_goes_on_and_a_client_that_leaves_is_seen_to_leave(
     tmp_path: Path,
 ) -> None:
-    """So progress arrives in time, and the replica of a caller that left stops asking Contit."""
+    """So progress arrives in time, and the replica of a caller that left stops polling."""
     async with nginx_with(tmp_path, "stream") as (nginx, http, (replica,)):
         async with http.stream("POST", nginx.url, content=b"q") as response:
             chunks = response.aiter_text()

@@ -17,7 +17,7 @@ AT_ONCE = 12
 
 
 async def test_a_rolling_restart_fails_no_call_and_starts_no_question_twice(tmp_path: Path) -> None:
-    """Each replica is replaced within the length of an ask after the one before."""
+    """Each replacement begins as soon as the one before has ended."""
     outcomes: Counter[str] = Counter()
     replaced = 0
     with anyio.fail_after(240):

@@ -1,4 +1,4 @@
-"""What the documents say about the tree, about hosts and about errors is so."""
+"""The documents are right about the tree, hosts, settings and errors."""
 
 import ast
 import json

@@ -1,4 +1,4 @@
-"""What is installed is pinned, hashed, explained, and what pyproject.toml asks for."""
+"""The requirements are pinned, hashed and explained, and satisfy pyproject.toml."""
 
 import re
 import tomllib
@@ -28,7 +28,7 @@ def test_every_requirement_is_one_version_with_its_hashes(path: Path) -> None:
 
 
 def test_the_pins_are_those_of_the_dependencies() -> None:
-    """The pinned versions satisfy pyproject.toml, and each direct dependency of runtime.txt is in it."""
+    """The pinned versions satisfy pyproject.toml, and its dependencies are the direct ones of runtime.txt."""
     wrong = []
     in_image = [Requirement(line) for extra in ("server", "redis", "otel") for line in EXTRAS[extra]]
     for path, asked in (

@@ -89,7 +89,7 @@ def _file(folder: Path, content: Any) -> Path:
     return path
 
 
-async def test_the_first_scripted_answer_that_matches_answers(tmp_path: Path) -> None:
+async def test_the_first_scripted_answer_that_matches_is_given(tmp_path: Path) -> None:
     """By prompt or pattern, as often as it says; other prompts are answered from the content."""
     records = [
         {"prompt": "Ping", "fault": "503 retry_after=1", "times": 1},

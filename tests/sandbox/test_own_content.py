@@ -53,7 +53,7 @@ def test_all_formats_read_the_same_and_no_word_of_the_sample_content_is_known(
     assert "did not understand “articles”" in _ask(path, "articles about soup")
 
 
-def test_a_first_name_of_two_authors_is_asked_back(tmp_path: Path) -> None:
+def test_a_first_name_of_two_authors_is_answered_with_a_question(tmp_path: Path) -> None:
     events = [{"title": "Fair", "author": "Ann Lee"}, {"title": "Ball", "author": "Ann Wu"}]
     assert "Ann Lee and Ann Wu" in _ask(_file(tmp_path, "events.json", json.dumps(events)), "events by Ann")
 
@@ -72,7 +72,7 @@ def test_a_first_name_of_two_authors_is_asked_back(tmp_path: Path) -> None:
         ("a.json", "[" * 100_000, "a.json: "),
     ],
 )
-def test_what_cannot_be_read_is_named_by_file_and_record(tmp_path: Path, name: str, text: str, message: str) -> None:
+def test_unreadable_content_is_named_by_file_and_record(tmp_path: Path, name: str, text: str, message: str) -> None:
     with pytest.raises(DataError) as raised:
         load_workspace(_file(tmp_path, name, text))
     assert message in str(raised.value)

@@ -14,14 +14,14 @@ from tests.sandbox.conftest import START, Sandbox
 pytestmark = pytest.mark.anyio
 
 
-VENDORS_ANSWER = (
+DOCUMENTED_ANSWER = (
     "I found 12 published articles from March 2026. Here are the most recent:\n\n1. **Breaking News** (March 15)\n"
     "2. **Weekly Update** (March 14)\n3. **Tech Review** (March 12)\n\n"
     "Would you like me to show more details about any of these?"
 )
 
 
-async def test_the_vendors_examples_hold_byte_for_byte_and_a_run_takes_its_seconds(sandbox: Sandbox) -> None:
+async def test_contits_documented_examples_hold_byte_for_byte_and_a_run_takes_its_seconds(sandbox: Sandbox) -> None:
     request = b'{\n  "threadId": null,\n  "prompt": "List all published articles from March 2026"\n}'
     started = await sandbox.http.post(START, content=request)
     assert re.fullmatch(r'\{"threadId":"thread_[0-9a-f]+","runId":"run_[0-9a-f]+"\}', started.text)
@@ -31,7 +31,7 @@ async def test_the_vendors_examples_hold_byte_for_byte_and_a_run_takes_its_secon
     assert (await sandbox.status(ids)).text == '{"status":"in_progress"}'
     await anyio.sleep(0.001)
     assert (await sandbox.status(ids)).text == '{"status":"completed"}'
-    assert (await sandbox.response(ids)).json() == {"response": VENDORS_ANSWER}
+    assert (await sandbox.response(ids)).json() == {"response": DOCUMENTED_ANSWER}
 
 
 async def test_the_response_of_a_thread_is_that_of_its_latest_completed_run(sandbox: Sandbox) -> None:

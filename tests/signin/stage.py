@@ -92,7 +92,7 @@ def providing(folder: Path, resource: str, path: str = "", **more: Any) -> Itera
 
 @dataclass
 class Stage:
-    """What a client meets. It knows the URL alone."""
+    """What a client meets. The client knows only the URL."""
 
     url: str
     provider: Provider

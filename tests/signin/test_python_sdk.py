@@ -51,8 +51,8 @@ async def test_it_registers_logs_in_and_renews_its_token_without_the_person(scen
 
 
 @pytest.mark.parametrize("withdrawn", [False, True])
-async def test_the_issuers_keys_change(scene: Stage, withdrawn: bool) -> None:
-    """A person notices it only if the key of its token is withdrawn: then it logs in again."""
+async def test_a_change_of_the_issuers_keys_costs_at_most_a_login(scene: Stage, withdrawn: bool) -> None:
+    """Only if the key of the token is withdrawn does the person have to log in again."""
     person, colleague = Person(), Person()
     async with person.session(scene.url) as ask:
         await ask(QUESTIONS[0])

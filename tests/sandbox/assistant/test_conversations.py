@@ -20,7 +20,7 @@ NO_RESULT = "I did not understand what that refers to: there is no earlier resul
          "There are 3 published articles by Elena Moretti from 2026."),
         # A question that does not depend on what was said before
         (["Which articles did Anna write?", "how many drafts in all?"], "There are 20 draft items"),
-        # What cannot be referred to
+        # References to nothing
         (["Show me the second one"], NO_RESULT),
         (["more"], NO_RESULT),
         (["What is the newest page?", "the fifth"], "The last list ends at entry 1."),
@@ -48,7 +48,7 @@ def test_a_follow_up_is_answered_with_what_was_said_before(prompts: list[str], a
         ),
     ],
 )
-def test_a_follow_up_narrows_exchanges_or_continues(prompts: list[str], heading: str, count: int) -> None:
+def test_a_follow_up_narrows_replaces_or_continues_the_last_list(prompts: list[str], heading: str, count: int) -> None:
     answer = converse(*prompts)
     assert answer.startswith(heading)
     assert len(listed(answer)) == count

@@ -50,6 +50,4 @@ def test_a_ratio_above_the_floor_leaves_out_what_all_have_in_common() -> None:
     values = {"us": [3.0], "they": [6.0], "none": [2.0]}
     row = above_the_floor("call", "ms", values, ours="us", other="they", floor="none")
     assert row.ratio == 0.25
-    assert list(lines([row], {"call": 0.6}))[-1] == (
-        "| call | us 3 ms, they 6 ms, none 2 ms | 0.25 (us / they, each above none) |  | 0.6 |"
-    )
+    assert "| 0.25 (us / they, each above none) |  | 0.6 |" in list(lines([row], {"call": 0.6}))[-1]

@@ -202,8 +202,6 @@ def test_a_secret_comes_from_its_value_or_its_file_and_is_never_shown(name: str,
     [
         (f"api_key = {MARKER}\n", "line 1, column 11"),
         (f'base_url = "x"\napi_key = "{MARKER}\n', "line 2, column"),
-        (f'api_key = "{MARKER}"\napi_key = "{MARKER}"\n', "line 2, column"),
-        (f'["{MARKER}"\n', "line 1, column"),
         (f'{MARKER} = """', "end of document"),
     ],
 )
@@ -238,7 +236,6 @@ def assert_unknown(error: ConfigurationError, name: str, nearest: str | None) ->
         ("CONTIT_MCP_MAX_WAIT", "CONTIT_MCP_MAX_WAIT_SECONDS"),
         ("CONTIT_APIKEY", "CONTIT_API_KEY"),
         ("CONTIT_API_KEY_FLE", "CONTIT_API_KEY_FILE"),
-        ("CONTIT_CLIENTID", "CONTIT_CLIENT_ID"),
         ("CONTIT_MCP_XYZZY", None),
     ],
 )
@@ -351,7 +348,6 @@ def test_an_unusable_secret_file_is_reported(name: str, content: bytes | None, r
         ("sqlite:/var/lib/runs.sqlite3", "sqlite:/var/lib/runs.sqlite3", ""),
         ("redis://localhost/0", "redis://localhost:6379", "redis://localhost:6379/0"),
         ("redis://[::1]:16399", "redis://[::1]:16399", "redis://[::1]:16399"),
-        ("redis://valkey:6379/0", "redis://valkey:6379", "redis://valkey:6379/0"),
         ("redis://:MARKER%2Fx@cache:1/0", "redis://cache:1", "redis://:MARKER%2Fx@cache:1/0"),
         ("rediss://u:MARKER@c:1?ssl_keyfile=MARKER", "rediss://c:1", "rediss://u:MARKER@c:1?ssl_keyfile=MARKER"),
         ("valkey://cache", "redis://cache:6379", "redis://cache:6379"),

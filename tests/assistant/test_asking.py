@@ -64,14 +64,6 @@ async def test_a_fault_of_contit_after_the_start_ends_the_call_with_its_ids_afte
     assert (await stage.response(report)).response == answer_to("q")
 
 
-@pytest.mark.parametrize("endpoint", ["status", "response"])
-async def test_a_404_right_after_the_start_or_the_end_is_retried(endpoint: str) -> None:
-    """It may be replication lag."""
-    stage = set_stage()
-    stage.contit.instead(endpoint, httpx.Response(404), httpx.Response(404))
-    assert (await stage.ask("q")).response == answer_to("q")
-
-
 async def test_a_run_that_contit_forgot_is_not_found_and_frees_its_thread() -> None:
     """A 404 that comes later is no replication lag."""
     stage = set_stage(EchoContit(durations={"q": 60}))

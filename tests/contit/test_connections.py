@@ -1,10 +1,9 @@
 """Connections on real sockets: how they break, are shared and freed, and that none carries another request's answer."""
 
-import json
-import sys
-from pathlib import Path
+from typing import Any
 
 import anyio
+import httpx
 import pytest
 
 from contit_mcp import errors
@@ -12,8 +11,9 @@ from contit_mcp.contit.client import ContitClient
 from contit_mcp.contit.retries import RetryPolicy
 from contit_mcp.contit.transport import TransportPolicy, build_http_client
 from contit_mcp.telemetry.call_stats import start_call_stats
-from tests.children import Child, clean_environment, free_port, piped
-from tests.contit.raw_server import Behaviour, Connection, answers, anyio_backend, no_proxies, raw_server, served  # noqa: F401 - two are fixtures
+from tests.children import QUESTION, contit, free_port
+from tests.cli.command_line import run_here
+from tests.contit.raw_server import Behaviour, Connection, answers, anyio_backend, no_proxies, served  # noqa: F401 - two are fixtures
 from tests.contit.upstream import ONCE, Kept, start
 
 pytestmark = pytest.mark.anyio
@@ -175,38 +175,21 @@ async def test_a_connection_with_a_response_to_no_request_is_not_used_again() ->
     assert server.connections == 2
 
 
-CHILD = """
-import sys, httpx
-from contit_mcp.cli.main import main
-send = httpx.AsyncClient.send
-async def print_and_send(self, request, **named):
-    print("SENT", request.method, request.url.path.rsplit("/", 1)[1], file=sys.stderr, flush=True)
-    return await send(self, request, **named)
-httpx.AsyncClient.send = print_and_send
-main()
-"""
-BODY = {"threadId": "thread-1", "runId": "run-1", "status": "completed", "response": "Twelve."}
+def test_contit_and_the_sandbox_are_both_asked_through_httpx(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No request of a command goes around httpx's client (docs/architecture.md, decision 5)."""
+    sent: list[str] = []
+    send = httpx.AsyncClient.send
 
+    async def note_and_send(client: httpx.AsyncClient, request: httpx.Request, **more: Any) -> httpx.Response:
+        sent.append(f"{request.method} {request.url.path.rpartition('/')[2]}")
+        return await send(client, request, **more)
 
-async def ask_a_child(*options: str, folder: Path, **environment: str) -> tuple[str, list[str]]:
-    """Return the answer of a `contit-mcp stdio` child, and the requests that went through `httpx.AsyncClient.send`."""
-    command = [sys.executable, "-c", CHILD, "stdio", *options]
-    env = clean_environment(CONTIT_MCP_STATE_DIR=str(folder), **environment)
-    with anyio.fail_after(60):
-        async with piped(Child, command, env) as child:
-            await child.initialize()
-            result = await child.call(2, "contit_ask", {"prompt": "How many articles are drafts?"})
-            await child.end()
-    sent = [line for line in child.stderr.decode().splitlines() if line.startswith("SENT ")]
-    return result["structuredContent"]["response"], sent
-
-
-async def test_contit_and_the_sandbox_are_both_asked_through_httpx(tmp_path: Path) -> None:
-    """No request of a real process goes around httpx's client (docs/architecture.md, decision 5)."""
-    async with raw_server(answers(json.dumps(BODY).encode())) as server:
-        text, sent = await ask_a_child(folder=tmp_path / "port", CONTIT_API_KEY="key", CONTIT_BASE_URL=server.url)
-    assert (text, len(server.requests)) == ("Twelve.", 3)
-    assert sent == ["SENT POST thread", "SENT GET status", "SENT GET response"]
-    answered, in_memory = await ask_a_child("--sandbox", folder=tmp_path / "sandbox")
-    assert answered
-    assert list(dict.fromkeys(in_memory)) == sent
+    monkeypatch.setattr(httpx.AsyncClient, "send", note_and_send)
+    with contit() as served:
+        asked = run_here("ask", QUESTION, CONTIT_API_KEY="sandbox-key", CONTIT_BASE_URL=served.url)
+    assert (asked.returncode, len(served.keys)) == (0, len(sent)), asked
+    requests = list(dict.fromkeys(sent))
+    assert requests == ["POST thread", "GET status", "GET response"]
+    sent.clear()
+    assert run_here("ask", "--sandbox", QUESTION).stdout == asked.stdout
+    assert list(dict.fromkeys(sent)) == requests

@@ -38,12 +38,6 @@ SECRET = "ctpat_Very-Secret+Value/42="
 HEADERS = {APIKeyAuth: ("x-api-key", SECRET), AccessTokenAuth: ("authorization", f"Bearer {SECRET}")}
 
 
-def all_but(request: httpx.Request, header: str) -> str:
-    """Return all of a request that is sent or can be logged, except one header."""
-    headers = {name: value for name, value in request.headers.items() if name != header}
-    return f"{request.method} {request.url!r} {request.url} {headers} {request.content!r} {request.extensions}"
-
-
 @each_kind
 async def test_a_credential_is_in_its_documented_header_and_nowhere_else(kind: Kind, logged: io.StringIO) -> None:
     header, value = HEADERS[kind]
@@ -56,8 +50,9 @@ async def test_a_credential_is_in_its_documented_header_and_nowhere_else(kind: K
     assert len(upstream.received) == 4
     for request in upstream.received:
         assert request.headers.get_list(header) == [value]
-        assert SECRET not in all_but(request, header)
-        assert {"x-api-key", "authorization"} & set(request.headers) == {header}
+        del request.headers[header]
+        assert not {"x-api-key", "authorization"} & set(request.headers)
+        assert SECRET not in f"{request.url} {request.headers.raw} {request.content!r} {request.extensions}"
     assert SECRET not in f"{auth} {auth!r} {vars(auth)}"
     assert auth.identity().endswith(f":{SECRET}")
     assert "upstream.retry" in logged.getvalue()

@@ -8,7 +8,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from contit_mcp.runs.memory import MemoryRunStore
 from contit_mcp.runs.store import RunStore
-from tests.durability.history import Run
 from tests.durability.world import RETENTION, World
 from tests.stage import wall_clock
 
@@ -71,7 +70,8 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(lambda self: can_call(self) and bool(self.history.seen_ids))
     @rule(data=st.data(), kind=st.sampled_from(["status", "response", "latest"]), wait=waits, meanwhile=times)
     def read(self, data: st.DataObject, kind: str, wait: float, meanwhile: float) -> None:
-        run = self._draw_run(data)
+        runs = [run for ids in self.history.seen_ids if (run := self.history.run(*ids))]
+        run = data.draw(st.sampled_from(runs[-4:]))
         ids = {"thread_id": run.thread_id, "run_id": None if kind == "latest" else run.run_id}
         tool = kind.replace("latest", "response")
         self.world.call(tool, self._process(data), owner=run.call.owner, wait=wait, **ids)
@@ -179,10 +179,6 @@ class AnyOrder(RuleBasedStateMachine):
 
     def _process(self, data: st.DataObject) -> int:
         return data.draw(st.sampled_from(sorted(self.world.running)))
-
-    def _draw_run(self, data: st.DataObject) -> Run:
-        runs = [run for ids in self.history.seen_ids if (run := self.history.run(*ids))]
-        return data.draw(st.sampled_from(runs[-4:]))
 
     def _where(self, data: st.DataObject) -> tuple[str, str | None]:
         """An owner, and one of its threads or a new one."""

@@ -29,16 +29,10 @@ T = TypeVar("T")
 def try_orders(machine: type[AnyOrder], examples: int) -> Counter[str]:
     """Try so many orders, each of up to 40 steps; return how often each event of the history happened."""
     COUNTS.clear()
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=40,
-            deadline=None,
-            derandomize=True,
-            suppress_health_check=list(HealthCheck),
-        ),
+    orders = settings(
+        max_examples=examples, stateful_step_count=40, derandomize=True, suppress_health_check=list(HealthCheck)
     )
+    run_state_machine_as_test(machine, settings=orders)
     return Counter(COUNTS)
 
 

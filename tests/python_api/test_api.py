@@ -120,11 +120,7 @@ def test_without_asyncio_it_is_refused_with_the_reason() -> None:
     [
         (Assistant, {}, "No Contit credential is given"),
         (Assistant, {"api_key": ""}, "No Contit credential is given"),
-        (
-            Assistant,
-            {"api_key": "k", "access_token": "ctpat_x"},
-            "CONTIT_API_KEY and CONTIT_ACCESS_TOKEN are set at once",
-        ),
+        (Assistant, {"api_key": "k", "access_token": "t"}, "CONTIT_API_KEY and CONTIT_ACCESS_TOKEN are set at once"),
         (Assistant, {"api_key": "k", "base_url": "http://contit.example"}, "must begin with https"),
         (Assistant, {"api_key": "k", "stor": "memory"}, "Assistant does not take stor. Did you mean store?"),
         (Assistant, {"api_key": "k", "wait_seconds": 3}, "not take wait_seconds. docs/python.md lists the options."),
@@ -223,7 +219,6 @@ async def test_two_servers_with_different_credentials_do_not_affect_each_other(
 # --- create_app
 
 KEYS = frozenset({"anna-key", "ben-key"})
-HERE = ("127.0.0.1", 50_000)
 
 
 def app_of(sandbox: RunningSandbox, **options: Any) -> Any:
@@ -303,7 +298,7 @@ async def test_a_mounted_app_drains_with_its_host(number: signal.Signals) -> Non
 
 def test_a_test_client_without_a_lifespan_can_call_it_again_and_again(sandbox: RunningSandbox) -> None:
     """Starlette's test client runs each request in an event loop of its own. A websocket below the mount is closed."""
-    client = TestClient(app_of(sandbox, allowed_hosts="testserver"), client=HERE)
+    client = TestClient(app_of(sandbox, allowed_hosts="testserver"), client=("127.0.0.1", 50_000))
     for _ in range(3):
         assert client.post("/mcp", json=rpc("tools/list"), headers=JSON_RPC).status_code == 200
     with client:

@@ -94,9 +94,7 @@ def test_the_ways_to_write_nothing_mean_absent(nothing: str | None) -> None:
 WRONG: list[tuple[dict[str, Any], str]] = [
     *(({"prompt": nothing}, "prompt is required.") for nothing in ("", "  ", "null", "undefined", None, float("nan"))),
     ({"prompt": 5}, "prompt must be a string."),
-    ({"prompt": ["a"]}, "prompt must be a string."),
     ({"prompt": "x", "wait_seconds": "soon"}, "wait_seconds must be a number."),
-    ({"prompt": "x", "wait_seconds": {}}, "wait_seconds must be a number."),
     ({"prompt": "x", "thread_id": 7}, "thread_id must be a string."),
 ]
 

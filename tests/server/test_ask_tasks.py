@@ -22,10 +22,7 @@ UNKNOWN = (-32602, "Task not found: the id is not known here, or has expired.")
 DAY = 86_400
 
 
-Process = AbstractAsyncContextManager[tuple[Client, AppContext]]
-
-
-def process(contit: EchoContit, **environment: str) -> Process:
+def process(contit: EchoContit, **environment: str) -> AbstractAsyncContextManager[tuple[Client, AppContext]]:
     """Return a server with a store of its own, and a client that declares tasks, each of whose asks becomes a task."""
     configured = settings(CONTIT_MCP_TASK_INLINE_SECONDS="0", **environment)
     return connected(contit, era="auto", extensions=[TasksClient()], configured=configured)

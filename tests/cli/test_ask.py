@@ -248,11 +248,6 @@ def test_an_error_has_its_exit_code_and_command_and_names_no_tool(
     assert interrupted.exit_code == (2 if code == 2 else 130)
 
 
-def test_an_error_that_knows_no_run_gets_the_ids_of_the_run_that_goes_on() -> None:
-    outcome = outcome_of_error(UNREACHABLE, PLAIN, "http://localhost", ("t", "r"))
-    assert (outcome.status, outcome.exit_code, outcome.next_step) == ("in_progress", 1, FETCH)
-
-
 def test_the_next_command_leads_to_the_same_contit_from_any_folder() -> None:
     given = GivenOptions(Path("my settings.toml"), "http://localhost:8787", "DEBUG")
     config = Path("my settings.toml").absolute()

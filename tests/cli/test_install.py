@@ -47,8 +47,9 @@ def entry_of(slug: str) -> dict[str, Any]:
 
 
 async def test_a_newcomer_reaches_an_answer_without_an_account(home: Path) -> None:
-    """Each command is used as it is printed, with a PATH that has no contit-mcp."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    """The README has three steps in its first 40 lines. Its commands work with a PATH that has no contit-mcp."""
+    readme = "\n".join((ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:40])
+    assert re.findall(r"^\d\. ", readme, re.MULTILINE) == ["1. ", "2. ", "3. "]
     step_2 = re.findall(r"/bin/contit-mcp (install claude-desktop .*)", readme)[0].split()
     question = re.findall(r'Quit Claude Desktop.*"Ask Contit: (.*)"', readme)[0]
     before = at_home(home)

@@ -3,7 +3,6 @@
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import textwrap
 from pathlib import Path
@@ -91,18 +90,13 @@ def test_the_readme_can_be_followed_to_an_empty_home_folder(tmp_path: Path) -> N
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-@needs("git")
-@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="needs a clone")
-def test_the_first_block_ends_in_a_folder_that_pip_can_install(tmp_path: Path) -> None:
-    """The address is a placeholder; release/check.py installs with pip."""
-    clone, venv, pip = block("git clone").splitlines()
-    assert clone == "git clone https://github.com/OWNER/contit-mcp && cd contit-mcp"
-    assert venv == "python3 -m venv ~/.contit-mcp"
-    assert pip == "~/.contit-mcp/bin/pip install '.[terminal]'"
-    command = clone.replace("https://github.com/OWNER/contit-mcp", f"--depth 1 'file://{ROOT}'")
-    command = command.replace("cd contit-mcp", f"cd {ROOT.name}")
-    done = subprocess.run(["sh", "-ec", f"{command} && ls"], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert {"pyproject.toml", "contit_mcp", "README.md"} <= set(done.stdout.split())
+def test_the_first_block_installs_a_clone() -> None:
+    """It is not run: its address is a placeholder. release/check.py installs with pip."""
+    assert block("git clone").splitlines() == [
+        "git clone https://github.com/OWNER/contit-mcp && cd contit-mcp",
+        "python3 -m venv ~/.contit-mcp",
+        "~/.contit-mcp/bin/pip install '.[terminal]'",
+    ]
 
 
 def test_the_powershell_lines_do_what_the_other_lines_do() -> None:

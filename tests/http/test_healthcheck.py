@@ -36,7 +36,6 @@ DEAD: list[tuple[str, bytes | None, str]] = [
 
 @pytest.mark.parametrize(("host", "sent", "expected"), DEAD)
 async def test_an_address_without_our_server_is_not_alive(host: str, sent: bytes | None, expected: str) -> None:
-
     async def serve(stream: SocketStream) -> None:
         async with stream:
             await stream.receive()

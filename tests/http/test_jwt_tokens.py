@@ -105,10 +105,7 @@ REFUSED: dict[str, Callable[[Issuer], str]] = {
     "of Keycloak for the client itself": lambda i: good(i, typ="ID", nonce="n", at_hash="h", azp="web"),
     "unsigned": lambda i: made(i, {"alg": "none", "kid": "first"}, lambda _: b""),
     "unsigned, spelt otherwise": lambda i: made(i, {"alg": "nOnE", "kid": "first"}, lambda _: b""),
-    "signed with the public key as a secret (PEM)": lambda i: made(i, SECRET, hmac_by(PEM)),
-    "signed with the public key as a secret (JWK)": lambda i: made(
-        i, SECRET, hmac_by(json.dumps(FIRST.public()).encode())
-    ),
+    "signed with the public key as a secret": lambda i: made(i, SECRET, hmac_by(PEM)),
     "signed with a published secret": lambda i: made(i, {"alg": "HS256", "kid": "secret"}, hmac_by(b"k" * 32)),
     "signed with another key": lambda i: good(i, key=KeyPair("first")),
     "signed with a key for encryption": lambda i: good(i, key=KeyPair("encrypts")),

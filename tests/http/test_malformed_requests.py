@@ -30,7 +30,6 @@ RAW: dict[str, tuple[bytes, set[int]]] = {
     "a target of other bytes": (b"GET /\xff HTTP/1.1\r\nHost: localhost\r\n\r\n", {400}),
     "another server as target": (b"CONNECT evil.example:443 HTTP/1.1\r\nHost: localhost\r\n\r\n", {400, 404, 405}),
     "two lengths": (HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{} ", {400}),
-    "a length and chunks": (HEAD + b"Content-Length: 2\r\n" + CHUNKED + b"0\r\n\r\n", {400}),
     "chunks and a length": (HEAD + b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n{}", {400}),
     "a length and chunks (probe)": (
         b"GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n" + CHUNKED + b"0\r\n\r\n", {400}),
@@ -39,7 +38,6 @@ RAW: dict[str, tuple[bytes, set[int]]] = {
     "an unknown coding": (HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", {400, 501}),
     "a line folded": (HEAD + b"a: b\r\n c\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}", {400}),
     "a large body, declared": (HEAD + b"Content-Length: 3000000\r\n\r\n", {413}),
-    "a large body, sent": (HEAD + b"Content-Length: 9000000\r\n\r\n" + b"a" * 9_000_000, {413}),
     "a large body, in chunks": (HEAD + chunks(100), {413}),
     "100,000 chunks": (HEAD + chunks(100_000, 1) + b"0\r\n\r\n", {400}),
     "no Host": (b"POST /mcp HTTP/1.1\r\n\r\n", {400}),

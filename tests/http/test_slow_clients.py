@@ -90,14 +90,6 @@ def test_bodies_of_all_requests_together_have_a_budget(port: int) -> None:
         assert httpx.post(f"http://127.0.0.1:{port}/mcp", content=MESSAGE, headers=JSON_RPC).text == "whole"
 
 
-def connect(port: int) -> socket.socket:
-    """Return a connection with a small buffer for what it receives."""
-    connection = socket.socket()
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-    connection.connect(("127.0.0.1", port))
-    return connection
-
-
 def test_a_client_that_reads_slowly_gets_everything(port: int) -> None:
     """The limit is for each part, not for the whole answer."""
     size = 0
@@ -110,16 +102,14 @@ def test_a_client_that_reads_slowly_gets_everything(port: int) -> None:
 
 def test_clients_that_do_not_read_are_cut_off(port: int) -> None:
     """Their requests end after `send_seconds`. Until then, other clients get a 503."""
-
-    def status() -> int:
-        return httpx.post(f"http://127.0.0.1:{port}/mcp", content=MESSAGE, headers=JSON_RPC).status_code
-
-    connections = [connect(port) for _ in range(PLACES)]
+    connections = [socket.socket() for _ in range(PLACES)]
     for connection in connections:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        connection.connect(("127.0.0.1", port))
         connection.sendall(REQUEST.replace(b"/mcp", b"/flood") + MESSAGE)
     until = time.monotonic() + 10
     for expected in (503, 200):
-        while status() != expected:
+        while httpx.post(f"http://127.0.0.1:{port}/mcp", content=MESSAGE, headers=JSON_RPC).status_code != expected:
             assert time.monotonic() < until
             time.sleep(0.02)
     assert COUNTED.count(("other", 200, "slow_reader")) == PLACES

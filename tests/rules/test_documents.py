@@ -57,13 +57,6 @@ def test_every_document_names_settings_that_exist() -> None:
     assert not wrong, told(wrong, "Write the setting's name as it is.")
 
 
-def test_the_first_40_lines_of_the_readme_have_three_steps_to_an_answer() -> None:
-    """tests/cli/test_install.py follows them."""
-    first = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:40]
-    assert [line[:2] for line in first if re.match(r"\d\. ", line)] == ["1.", "2.", "3."]
-    assert "   ~/.contit-mcp/bin/contit-mcp install claude-desktop --sandbox" in first
-
-
 def test_the_settings_files_can_be_used(tmp_path: Path) -> None:
     """Each line of the commented one is a known key and its default."""
     commented, opened = ROOT / "configs" / "contit-mcp.toml", tmp_path / "opened.toml"
@@ -104,22 +97,16 @@ def test_every_error_that_is_explained_is_one_of_ours() -> None:
     """Each quoted line of docs/troubleshooting.md is a string of the code, with … for its variable parts."""
     quoted = re.findall(r"^> (.+)$", TROUBLE, re.MULTILINE)
     assert len(quoted) > 20
-    ours = _texts()
-    unknown = [text for text in quoted if not re.search(".*".join(map(re.escape, text.split("…"))), ours)]
-    assert not unknown, told(unknown, "Write the text as the code has it.")
-
-
-def _texts() -> str:
-    """Return every string of the code, each on one line, with … for what is filled in."""
-    found = []
+    ours = []
     for path in modules():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.JoinedStr):
-                parts = (str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
-                found.append("".join(parts).replace("\n", " "))
+                ours.append("".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found.append(node.value.replace("\n", " "))
-    return "\n".join(found)
+                ours.append(node.value)
+    lines = "\n".join(text.replace("\n", " ") for text in ours)
+    unknown = [text for text in quoted if not re.search(".*".join(map(re.escape, text.split("…"))), lines)]
+    assert not unknown, told(unknown, "Write the text as the code has it.")
 
 
 def test_the_tree_of_errors_is_drawn_as_it_is() -> None:

@@ -48,10 +48,7 @@ def test_the_control_endpoint_serves_a_test_without_python(folder: Path) -> None
     assert '"prompt":"ping","status":"completed","response":"pong"' in printed
 
 
-def test_the_test_of_the_page_passes(folder: Path) -> None:
+def test_the_test_of_the_page_passes_and_its_program_runs(folder: Path) -> None:
     Reader(folder).types(f"{PYTHON} -m pytest -q -p no:cacheprovider test_agent.py")
-
-
-def test_the_program_of_the_page_runs(folder: Path) -> None:
     (folder / "program.py").write_text(MARKED["run"], "utf-8")
     assert "18 pages" in Reader(folder).types(f"{PYTHON} program.py")

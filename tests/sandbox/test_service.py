@@ -111,7 +111,7 @@ async def test_requests_are_recorded_as_they_arrived_without_their_query(sandbox
     ]
 
 
-async def test_at_a_limit_the_oldest_request_thread_or_run_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_at_a_limit_the_oldest_entry_is_dropped_and_a_fault_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(record, "THREADS_KEPT", 3)
     monkeypatch.setattr(record, "RUNS_KEPT_PER_THREAD", 2)
     monkeypatch.setattr(record, "REQUESTS_KEPT", 3)
@@ -125,12 +125,9 @@ async def test_at_a_limit_the_oldest_request_thread_or_run_is_dropped(monkeypatc
         await made.http.get(f"/{number}")
     report = (await made.http.get("/sandbox")).json()
     assert [request["path"] for request in report["requests"]] == ["/2", "/3", "/4"]
-
-
-async def test_a_fault_over_the_limit_is_refused(sandbox: Sandbox) -> None:
-    sandbox.record.add([parse_fault("503")] * record.MAX_FAULTS)
+    made.record.add([parse_fault("503")] * record.MAX_FAULTS)
     with pytest.raises(ValueError, match="1,000 faults"):
-        sandbox.record.add_fault(parse_fault("503"))
+        made.record.add_fault(parse_fault("503"))
 
 
 async def test_a_seed_makes_the_ids_the_same_each_time() -> None:

@@ -46,3 +46,15 @@ def test_the_pins_are_those_of_the_dependencies() -> None:
     direct = re.findall(r"^([\w.-]+)==[^#]*?# via(?:\n\s+#)?[^=]*? contit-mcp ", runtime, flags=re.MULTILINE)
     wrong += sorted({*direct} ^ {canonicalize_name(requirement.name) for requirement in ASKED})
     assert not wrong, told(wrong, "Run `make lock`.")
+
+
+def test_every_dependency_has_its_reason() -> None:
+    """It is in a list item of docs/architecture.md, which says what it is for."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    items = re.findall(r"^\s*[-*] .*", page, flags=re.MULTILINE)
+    silent = [
+        requirement.name
+        for requirement in ASKED + EXTRA
+        if not any(re.search(rf"`{re.escape(requirement.name)}`.*\w{{4}}", item) for item in items)
+    ]
+    assert not silent, told(silent, "Say in docs/architecture.md, as a list item with its `name`, what it is for.")

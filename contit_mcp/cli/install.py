@@ -85,7 +85,7 @@ def install(
 
     Without HOST it lists the hosts, and which of them are on this machine. It takes the key from CONTIT_API_KEY or
     CONTIT_ACCESS_TOKEN, or asks for it, tests it against Contit, and stores it in a file that only you can read. The
-    entry names that file. The host's file is copied before it is changed; contit-mcp uninstall restores it.
+    entry names that file. The host's file is copied before it is changed; contit-mcp uninstall removes the entry.
 
     \b
     Examples:

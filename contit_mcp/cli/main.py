@@ -90,7 +90,7 @@ def contit_mcp(ctx: click.Context) -> None:
 
 
 def main() -> NoReturn:
-    """Run the command line. An error is one line and a hint on stderr, with exit code 1 (2 for wrong usage)."""
+    """Run the command line. An error is one line and a hint on stderr, or JSON with --json; exit code 1 (2: usage)."""
     try:
         _open_streams()
         if sys.warnoptions:  # warnings of our dependencies must not become errors

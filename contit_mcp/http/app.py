@@ -242,7 +242,7 @@ class Requests:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         began = anyio.current_time()
-        status, size = 0, 0
+        status, size, sends = 0, 0, 0  # sends: under way
         path = scope["path"].removeprefix(scope.get("root_path", ""))  # relative to a mount
         path = "/mcp" if path == "/mcp/" else path if path in KNOWN_PATHS else "other"
         method = scope["method"] if scope["method"] in _METHODS else "other"
@@ -250,14 +250,17 @@ class Requests:
         request = anyio.CancelScope()
 
         async def watch(message: Message) -> None:
-            nonlocal status, size
+            nonlocal status, size, sends
             status = message.get("status", status)
             size += len(message.get("body", b""))
-            request.deadline = anyio.current_time() + self.send_seconds
+            if not sends:  # a keep-alive beside a part of the answer does not prolong the limit
+                request.deadline = anyio.current_time() + self.send_seconds
+            sends += 1
             try:
                 await send(message)  # waits until the client has read enough of what was sent before
             finally:
-                request.deadline = math.inf
+                sends -= 1
+                request.deadline = anyio.current_time() + self.send_seconds if sends else math.inf
 
         # The parser takes the chunks and ignores the length. A proxy that does the opposite would see another request
         # in the rest of this one, so the connection ends here (RFC 9112, 6.1).

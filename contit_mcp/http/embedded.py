@@ -27,7 +27,7 @@ class EmbeddedApp:
 
     def __init__(self, settings: Settings) -> None:
         refuse_unsafe(settings)
-        AppContext(settings, auth=settings.auth)  # reports a seal key that cannot be used
+        AppContext(settings, auth=settings.auth).services().http_client()  # reports an unusable seal key or CA file
         self._settings = settings
         self._task: asyncio.Task[None] | None = None
         self._opened: asyncio.Future[WiredApp] | None = None

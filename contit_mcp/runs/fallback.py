@@ -58,7 +58,7 @@ class FallbackRunStore(RunStore):
             return await self._memory.claim(intent)
         if isinstance(claim, Granted):
             here = await self._memory.claim(claim.record)  # memory may know of a start that died in an outage
-            if not isinstance(here, Granted):  # memory has granted another start while the store came back
+            if not isinstance(here, Granted) and not here.record.ended:  # granted by memory while the store came back
                 await self.release(claim.record)
                 return here
             self._memory.keep(claim.record)

@@ -15,11 +15,12 @@ import anyio
 import anyio.lowlevel
 from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
-from mcp_types import INTERNAL_ERROR, CallToolResult
+from mcp_types import INTERNAL_ERROR, SERVER_INFO_META_KEY, CallToolResult
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from opentelemetry import trace
 from pydantic import BaseModel, ValidationError
 
-from contit_mcp import errors
+from contit_mcp import __version__, errors
 from contit_mcp.assistant.reports import Observer
 from contit_mcp.server.context import AppContext, Caller, request_state
 from contit_mcp.server.host_waits import read_user_agent
@@ -35,6 +36,10 @@ if TYPE_CHECKING:  # start-up time: `tenancy` imports the assistant, and `tools`
 log = get_logger(__name__)
 
 Request = ServerRequestContext[Any, Any]
+
+NAME = "contit-assistant"
+# The SDK puts the whole identity, with the icon, into every result that names none. The client got it at discovery.
+_SHORT_IDENTITY: dict[str, Any] = {SERVER_INFO_META_KEY: {"name": NAME, "version": __version__}}
 
 PROGRESS_SECONDS = 10.0  # the longest silence while a caller waits
 
@@ -95,7 +100,7 @@ def _look_alikes(missing: list[str], unknown: list[str]) -> str:
     return found
 
 
-@functools.cache
+@functools.lru_cache(maxsize=16)
 def _names(model: type[BaseModel]) -> dict[str, str]:
     return {_normalized(name): name for name in model.model_fields}
 
@@ -220,13 +225,16 @@ async def run_call(
                 accepted, call.facts["dropped_arguments"] = accept(arguments, tool.arguments)
                 result = await tool.run(call, **accepted)
             except errors.ContitError as error:
-                return call.refusal(error)
+                result = call.refusal(error)
             except Exception:
                 log.exception("call.crashed", tool=tool.listed.name)
-                return call.refusal(errors.UnexpectedError())
-            found = result.structured_content or {} if isinstance(result, CallToolResult) else {"status": "task"}
-            call.facts["outcome"] = found.get("status")
-            return result
+                result = call.refusal(errors.UnexpectedError())
+            else:
+                found = result.structured_content or {} if isinstance(result, CallToolResult) else {"status": "task"}
+                call.facts["outcome"] = found.get("status")
+        if isinstance(result, CallToolResult) and request.protocol_version in MODERN_PROTOCOL_VERSIONS:
+            result.meta = _SHORT_IDENTITY
+        return result
 
 
 @contextmanager

@@ -8,8 +8,9 @@ from mcp.server.mcpserver import MCPServer
 from mcp_types.methods import SPEC_CLIENT_METHODS, serialize_server_result
 from pydantic import BaseModel
 
+from contit_mcp.server.call import NAME
 from contit_mcp.server.context import AppContext
-from contit_mcp.server.server import NAME, PRESENTATION, create_server
+from contit_mcp.server.server import PRESENTATION, create_server
 from contit_mcp.tasks.extension import dumped
 
 

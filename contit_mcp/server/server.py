@@ -6,11 +6,10 @@ from typing import Any
 import mcp_types as types
 from mcp.server.caching import CacheableMethod, CacheHint
 from mcp.server.lowlevel import Server
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from contit_mcp import __version__
 from contit_mcp.errors import InvalidArgumentError
-from contit_mcp.server.call import Request, logged_call, run_call
+from contit_mcp.server.call import NAME, Request, logged_call, run_call
 from contit_mcp.server.card import show_card
 from contit_mcp.server.context import AppContext
 from contit_mcp.server.prompts import add_skills, get_prompt, list_prompts
@@ -19,7 +18,6 @@ from contit_mcp.server.tasks import AskTasks
 from contit_mcp.server.tools import create_tools
 from contit_mcp.tasks.extension import add_tasks
 
-NAME = "contit-assistant"
 TITLE = "Contit Assistant"
 DESCRIPTION = "Ask the AI assistant of the Contit CMS about your content."
 WEBSITE = "https://www.contit.cloud"
@@ -46,9 +44,6 @@ _ICON_SVG = (
 )
 ICON_DATA_URI = f"data:image/svg+xml;base64,{b64encode(_ICON_SVG.encode()).decode()}"  # no host has to fetch it
 ICON = types.Icon(src=ICON_DATA_URI, mime_type="image/svg+xml", sizes=["any"])
-
-# The SDK puts the whole identity, with the icon, into every result that names none. The client got it at discovery.
-_SHORT_IDENTITY: dict[str, Any] = {types.SERVER_INFO_META_KEY: {"name": NAME, "version": __version__}}
 
 _CACHE_HINTS: dict[CacheableMethod, CacheHint] = dict.fromkeys(
     ("tools/list", "prompts/list", "resources/templates/list"), CacheHint(ttl_ms=3_600_000, scope="private")
@@ -80,10 +75,7 @@ def create_server(context: AppContext, *, probe: bool = False) -> Server[Any]:
             with logged_call("unknown", ctx, context) as call:
                 hint = f"The tools are: {', '.join(tools)}."
                 return call.refusal(InvalidArgumentError("There is no such tool.", hint=hint))
-        result = await run_call(tool, params.arguments or {}, ctx, context)
-        if isinstance(result, types.CallToolResult) and ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
-            result.meta = _SHORT_IDENTITY
-        return result
+        return await run_call(tool, params.arguments or {}, ctx, context)
 
     server: Server[Any] = Server(
         NAME,

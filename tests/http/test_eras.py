@@ -34,6 +34,7 @@ async def test_a_closed_request_stops_our_polling_and_its_run_still_answers() ->
             ids = {"thread_id": line["thread_id"], "run_id": line["run_id"]}
             result = await call(http, server, "contit_response", era, **ids)
             assert result["structuredContent"]["status"] == "completed"
+            assert "icons" not in str(result.get("_meta"))  # the client got the server's whole identity at discovery
     assert len(sandbox.runs) == 2
     assert not [line for line in server.lines if line["level"] != "info"]
 

@@ -130,6 +130,7 @@ def test_without_asyncio_it_is_refused_with_the_reason() -> None:
         (create_app, {}, "No Contit credential is given"),
         (create_app, {"api_key": "k", "auth": "token", "tokens": "a:" + "t" * 20}, "needs a seal key"),
         (create_app, {"api_key": "k", "seal_key": "short"}, "at least 32 characters"),
+        (create_app, {"api_key": "k", "ca_file": "/nowhere/ca.pem"}, "CA file"),
         (create_app, {"api_key": "k", "port": 80}, "create_app does not take port"),
         (create_app, {"api_key": "k", "auth": "everyone"}, "CONTIT_MCP_AUTH"),
     ],

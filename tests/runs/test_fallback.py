@@ -126,6 +126,14 @@ async def test_while_a_slow_store_comes_back_only_one_start_of_a_question_is_gra
     assert await claim(store, opening("q")) == deduplicated
 
 
+async def test_an_answer_that_is_older_than_a_run_of_another_process_on_the_thread_is_not_returned() -> None:
+    server = Server()
+    here, there = process(server), process(server)
+    await complete(here, await begin(here, follow_up("p"), "r1"))
+    await complete(there, await begin(there, follow_up("q"), "r2"))
+    assert isinstance(await claim(here, follow_up("p")), Granted)
+
+
 async def test_a_store_that_lost_its_runs_gets_those_in_flight_before_it_grants_another() -> None:
     server = Server()
     here, there = process(server), process(server)

@@ -86,7 +86,7 @@ def command(
       contit-mcp ask --last "Show me the second one"
       contit-mcp ask --last
       echo "How many drafts are there?" | contit-mcp ask
-      contit-mcp ask --json "Any drafts?" | jq -r '.response // .error'
+      contit-mcp ask --json "Drafts?" | jq -r '.response // .error // .next_step'
 
     \b
     Exit codes:
@@ -177,7 +177,7 @@ class _Follower(Observer, Listener):
 
     def status(self, word: str) -> None:
         state = "Contit is working" if word == "in_progress" else word[:40]
-        self.show(f"{state} (Ctrl-C leaves it running)" if self.ids[1] else f"thread busy: {word[:40]}")
+        self.show(f"{state} (Ctrl-C ends the wait)" if self.ids[1] else f"thread busy: {word[:40]}")
 
     def store_usable(self, *, usable: bool) -> None:
         self.stored = usable

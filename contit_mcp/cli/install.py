@@ -284,15 +284,15 @@ def _accepted_key(available: _KeyFile | None, folder: Path) -> tuple[_KeyFile, l
     from contit_mcp.cli.findings import try_credential  # noqa: PLC0415 - start-up time
 
     for key in [available] if available else (_typed_key(folder) for _ in range(3)):
-        if key == _stored_key(folder, key.setting):
-            return key, []  # it was tried when it was stored
         named = {f"{key.setting}_FILE": str(key.path)} if key.secret is None else {key.setting: key.secret}
         verdict, is_refused = anyio.run(try_credential, load_settings(environment=named | _way_to_contit()))
         if not is_refused:
             return key, [verdict]
         if not available:
             click.echo("Contit refuses this key (401): it is mistyped, expired or revoked.", err=True)
-    raise ConfigurationError("Contit refuses the key (401), so nothing was written.", hint=_COPY_AGAIN)
+    is_stored = available is not None and available == _stored_key(folder, available.setting)
+    hint = "--new-key replaces the stored key." if is_stored else _COPY_AGAIN
+    raise ConfigurationError("Contit refuses the key (401), so nothing was written.", hint=hint)
 
 
 def _files_naming(key_file: Path, installs: Installs) -> dict[Path, str]:

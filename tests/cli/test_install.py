@@ -327,15 +327,17 @@ def test_without_a_key_that_contit_accepts_nothing_is_written(
     assert not (state / "api-key").exists()
 
 
-def test_the_key_that_install_keeps_is_used_by_ask_and_check() -> None:
+def test_the_key_that_install_keeps_is_used_by_ask_and_check(state: Path) -> None:
     """So is the address of Contit. A credential that is set comes first."""
     with contit() as it:
         assert "Contit accepts the key." in install(0, "cursor", **upstream(it.url))
-        assert "--new-key replaces it" in install(0, "zed", CONTIT_BASE_URL=it.url)
+        assert re.search(r"Contit accepts the key[^$]*--new-key replaces it", install(0, "zed", CONTIT_BASE_URL=it.url))
         assert "20 draft items" in output_of(run_here("ask", "How many drafts are there?"), 0)
         assert f"Contit at {it.url}" in output_of(run_here("check"), 0)
         wrong = output_of(run_here("check", **upstream(it.url, CONTIT_API_KEY="wrong")), 1)
         assert "Contit refuses it (401)" in wrong
+        (state / "api-key").write_text("mistyped")
+        assert "--new-key replaces the stored key." in install(1, "goose", CONTIT_BASE_URL=it.url)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is POSIX's")

@@ -11,6 +11,7 @@ from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
@@ -23,6 +24,7 @@ from tests.durability.history import HIT_WINDOW, WARNED
 from tests.durability.world import RETENTION
 from tests.stage import wall_clock
 
+pytestmark = pytest.mark.no_cover  # coverage would double the time, and the lines are covered elsewhere
 T = TypeVar("T")
 
 

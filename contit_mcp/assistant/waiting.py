@@ -272,8 +272,8 @@ class RunWaiter:
         return clock
 
 
-SENDING_SECONDS = 2.0  # after `close`, for a start that is being sent; nearly all end in that time
-STARTING_SECONDS = 1.0  # after `close`, for a question that has no run yet; with the above less than a drain (3.3 s)
+STARTING_SECONDS = 1.0  # after `close`, for a question that has no run yet
+SENDING_SECONDS = 3.0  # after `close`, for a start that is being sent; less than a drain (3.3 s)
 
 
 class DrainScope:
@@ -281,14 +281,17 @@ class DrainScope:
 
     def __init__(self) -> None:
         self._graces: dict[anyio.CancelScope, float] = {}
-        self.closing = False
+        self._closed_at = self._refuses_at = math.inf
+
+    @property
+    def closing(self) -> bool:
+        """Return whether `close` was called."""
+        return self._closed_at < math.inf
 
     @contextmanager
     def cancellable(self, deadline: float = math.inf, *, grace: float = 0.0) -> Iterator[anyio.CancelScope]:
         """Cancel what is awaited inside at the deadline, or `grace` seconds after `close`."""
-        if self.closing:
-            deadline = min(deadline, anyio.current_time() + grace)
-        with anyio.CancelScope(deadline=deadline) as scope:
+        with anyio.CancelScope(deadline=min(deadline, self._closed_at + grace)) as scope:
             self._graces[scope] = grace
             try:
                 yield scope
@@ -298,7 +301,7 @@ class DrainScope:
     @contextmanager
     def starting(self) -> Iterator[None]:
         """Allow a question STARTING_SECONDS after `close` to become a run. Raise ServerClosingError if it did not."""
-        if not self.closing:
+        if anyio.current_time() < self._refuses_at:
             with self.cancellable(grace=STARTING_SECONDS):
                 yield
                 return
@@ -306,14 +309,18 @@ class DrainScope:
 
     @contextmanager
     def sending(self, seconds: float) -> Iterator[None]:
-        """Allow the sending of a start `seconds`, but after `close` only SENDING_SECONDS; then raise TimeoutError."""
+        """Allow a start to be sent for `seconds`, or until SENDING_SECONDS after `close`; then raise TimeoutError."""
         with self.cancellable(anyio.current_time() + seconds, grace=SENDING_SECONDS) as scope:
             yield
         if scope.cancelled_caught:
             raise TimeoutError
 
-    def close(self) -> None:
-        """End every wait now, and each later one at its first step. Starts end after their grace."""
-        self.closing = True
+    def close(self, *, late_calls: bool = False) -> None:
+        """End every wait now, and each later one at its first step. Starts end after their grace.
+
+        A question that comes later is refused; with `late_calls` only if it comes after STARTING_SECONDS.
+        """
+        self._closed_at = min(self._closed_at, anyio.current_time())
+        self._refuses_at = self._closed_at + STARTING_SECONDS * late_calls
         for scope, grace in self._graces.items():
-            scope.deadline = min(scope.deadline, anyio.current_time() + grace)
+            scope.deadline = min(scope.deadline, self._closed_at + grace)

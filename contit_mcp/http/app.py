@@ -99,7 +99,7 @@ class WiredApp:
         """Refuse new calls, end the waits of those in flight, and wait until these have returned their ids."""
         log.info("server.stopping", cause=cause.name, calls_in_flight=self.context.calls_in_flight)
         self.readiness.serving = False
-        self.context.close()
+        self.context.close(late_calls=True)  # those that the guard has let through
         await self.guard.drain()
 
 

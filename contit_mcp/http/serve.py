@@ -1,13 +1,16 @@
 """Serve MCP over HTTP: refuse settings that are not safe, listen until a signal, then drain with exit code 0."""
 
 import asyncio
+import ctypes
 import ipaddress
 import logging
 import os
 import signal
 import socket
+import struct
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
@@ -25,11 +28,12 @@ from contit_mcp.telemetry.logging import get_logger
 
 log = get_logger(__name__)
 
-REFUSING_SECONDS = 0.2  # in which requests that are on their way are refused; closed connections would lose them
+REFUSING_SECONDS = 0.2  # in which requests that are on their way are refused, before the listening socket is closed
 CLOSING_SECONDS = 1  # for clients to read what was sent, before their connections are closed
 EXIT_SECONDS = 4.8  # from the signal to the end of the process, even if a store hangs
 BACKLOG = 2_048  # limit for connections that the system has accepted and this process has not
 HEAD_BYTES = 65_536  # limit for a request's target and headers together
+_SO_ATTACH_FILTER = 26  # of Linux; the module `socket` does not name it
 
 
 def refuse_unsafe(settings: Settings, *, sandbox: bool = False) -> None:
@@ -98,38 +102,33 @@ class Listener(uvicorn.Server):
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop listening, and refuse the requests that are on their way before their connections are closed.
+        """Refuse what is still on its way, and then close all connections.
 
-        The system resets connections that it has accepted and this process has not, when the last copy of their
-        listening socket is closed. The requests on them would be lost, so they are accepted between the two closes.
+        The system resets connections that this process has not accepted when their listening socket is closed, and
+        the requests on them are lost. So first no connection is opened any more, while the open ones are accepted.
         """
-        copies = []
-        with suppress(OSError):  # no file descriptor may be free
-            copies = [listening.dup() for listening in sockets or []]
-        for server in self.servers:
-            server.close()
-        arrived = [connection for listening in copies for connection in _accepted(listening)]
-        loop = asyncio.get_running_loop()
-        refusing = asyncio.gather(
-            *(loop.connect_accepted_socket(self._protocol, each, ssl=self.config.ssl) for each in arrived),
-            return_exceptions=True,
-        )
+        for listening in sockets or []:
+            _open_no_more_connections(listening)
         await asyncio.sleep(REFUSING_SECONDS)
-        refusing.cancel()
         await super().shutdown(sockets)
 
-    def _protocol(self) -> asyncio.Protocol:
-        protocol: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
-        return protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
+def _open_no_more_connections(listening: socket.socket) -> None:
+    """Let Linux drop each SYN to a listening socket. The client repeats it after 1 s and is then refused.
 
-def _accepted(listening: socket.socket) -> list[socket.socket]:
-    """Return the connections that wait, as far as file descriptors suffice, and close the listening socket."""
-    accepted: list[socket.socket] = []
-    with listening, suppress(OSError):
-        while len(accepted) < BACKLOG:
-            accepted.append(listening.accept()[0])
-    return accepted
+    On other systems, a request that arrives while the socket is closed can be lost.
+    """
+    drop_syn = (  # a program in classic BPF: operation, jump if true, jump if false, operand
+        (0x30, 0, 0, 13),  # load the byte of the TCP header that has the flags
+        (0x45, 0, 1, 0x02),  # if SYN is not set, skip the next instruction
+        (0x06, 0, 0, 0),  # drop the segment
+        (0x06, 0, 0, 0xFFFFFFFF),  # keep the segment
+    )
+    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *instruction) for instruction in drop_syn))
+    if sys.platform == "linux":
+        with suppress(OSError):  # a sandbox may not allow filters
+            program = struct.pack("HP", len(drop_syn), ctypes.addressof(code))
+            listening.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
 
 
 @contextmanager

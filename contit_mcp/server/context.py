@@ -57,11 +57,14 @@ class AppContext:
                 self._services.drain.close()
         return self._services
 
-    def close(self) -> None:
-        """Start no more runs, and end every wait now; each waiting call returns its ids."""
+    def close(self, *, late_calls: bool = False) -> None:
+        """Start no more runs, and end every wait now; each waiting call returns its ids.
+
+        `late_calls`: calls that were accepted before have a second to reach their start.
+        """
         self._closing = True
         if self._services is not None:
-            self._services.drain.close()
+            self._services.drain.close(late_calls=late_calls)
 
     async def __aenter__(self) -> Self:
         self._inside += 1

@@ -231,6 +231,21 @@ async def test_a_redis_in_trouble_costs_no_handle_and_delays_no_exit(tmp_path: P
     assert len({each["run_id"] for each in found}) == len(sandbox.runs) == 20
 
 
+async def test_a_call_that_was_accepted_just_before_the_signal_gets_its_handle(tmp_path: Path) -> None:
+    """It has not reached its tool yet, and its client may never retry."""
+    with redis_server(tmp_path) as redis:
+        store = {"CONTIT_MCP_STORE": redis.url, "CONTIT_MCP_SEAL_KEY": SEAL_KEY}
+        async with deployment(SandboxOptions(run_seconds=60), **store) as (server, _), caller() as http:
+            redis.freeze()  # Redis counts the requests
+            async with asking(http, server) as found:
+                await anyio.sleep(0.1)
+                server.process.send_signal(signal.SIGTERM)
+                await server.logged("server.stopping")
+                redis.thaw()
+            assert await server.ended() == 0
+    assert [each["status"] for each in found] == ["in_progress"], found
+
+
 async def test_a_call_that_a_drain_cuts_off_after_its_start_gets_a_500(tmp_path: Path) -> None:
     """With a 503, a proxy would send the question to another replica, and it would run twice."""
     options = SandboxOptions(faults=(Fault("delay", on="start", seconds=1.8),))

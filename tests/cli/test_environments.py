@@ -49,7 +49,7 @@ FOR_OTHERS: dict[str, tuple[str | None, ...]] = {
 
 FOR_US = (
     "abc", "-1", "nan", "1e999", "~nobody-has-this-name/x", "/nonexistent/x", "/dev/null/x", "/", "http://", "http://[::1",
-    "redis://localhost:99999/0", "redis://", "sqlite:", "a,b,c", "ctpat_x", "\x1b[31m", "é", "\udcff", "two words", "=",
+    "redis://localhost:99999/0", "redis://localhost/0", "redis://", "sqlite:", "a,b,c", "ctpat_x", "\x1b[31m", "é", "\udcff", "two words", "=",
 )  # fmt: skip
 """Values that are wrong for at least some of our own settings."""
 

@@ -307,6 +307,7 @@ REFUSED = "error: Contit refuses the key (401), so nothing was written."
         ((), {}, "No API key was given"),
         ((), {"CONTIT_API_KEY": "two SECRET-MARKER"}, "does not look like a key"),
         (("--key-file", "missing"), {}, "missing does not exist or is empty"),
+        *((("--key-file", odd), {}, "cannot be read") for odd in ("/dev/null", "../../mistyped/x", "/etc/shadow/x")),
         ((), {"CONTIT_API_KEY": "key", "CONTIT_BASE_URL": "https://u:SECRET-MARKER@x.example"}, "CONTIT_BASE_URL must"),
         ((), {"CONTIT_API_KEY": "key", "CONTIT_BASE_URL": "contit.example"}, "CONTIT_BASE_URL must"),
         ((), {"CONTIT_API_KEY": "mistyped"}, REFUSED),

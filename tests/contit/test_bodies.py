@@ -56,6 +56,8 @@ HUGE = {
     "announced": answers(b"x" * (LIMIT + 1)),
     "an endless error": endless("500 Internal Server Error"),
     "a bomb as an error": bomb(status="503 Service Unavailable"),
+    "a bomb, x-gzip": answers(BOMBS["gzip"], headers="Content-Encoding: X-GZip\r\n"),
+    "a bomb, accepted": bomb(status="202 Accepted"),
     **{f"a bomb: {coding}": bomb(coding) for coding in BOMBS},
 }
 

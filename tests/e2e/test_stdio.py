@@ -7,8 +7,11 @@ import pytest
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp_types import CallToolResult
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
-from contit_mcp.sandbox.options import SandboxOptions, parse_fault
+from contit_mcp.sandbox.options import SandboxOptions, ScriptedAnswer, parse_fault
+from tests import children
 from tests.children import COMMAND, QUESTION, Child, clean_environment, piped, runs, sandbox_on_port, stdio_child
 
 pytestmark = pytest.mark.anyio
@@ -96,6 +99,38 @@ async def test_the_embedded_sandbox_answers_whatever_is_configured() -> None:
             assert (measured["waited_seconds"] >= 0.1, measured["host"]) == (True, "test-host")
             assert await child.end() == 0
             assert b"MARKER" not in child.stderr
+
+
+async def test_a_call_as_hosts_and_models_write_it_gets_an_answer_without_hidden_characters() -> None:
+    """Hosts add keys of their own. Models put something around an id."""
+    added = {"wait_for_previous": True, "task_progress": "- [ ] ask", "chatInput": "x", "json": {"id": 7}}
+    with anyio.fail_after(30):
+        async with sandbox_on_port() as (url, sandbox), stdio_child(upstream(url)) as child:
+            sandbox.add(answers=[ScriptedAnswer(prompt="Any?", answer="a\u115fb\u1160 c\ufe01d")])
+            await child.initialize()
+            result = await child.call(2, "contit_ask", {"prompt": "Any?", "threadId": "None", **added})
+            thread_id = result["structuredContent"]["thread_id"]
+            for number, written in enumerate(("{}.", '"{}"', "`{}`", "thread_id={}"), start=3):
+                assert result["structuredContent"]["response"] == result["content"][0]["text"] == "ab cd"
+                result = await child.call(number, "contit_response", {"threadId": written.format(thread_id), **added})
+            assert child.stderr.count(b'"dropped_arguments": 4') == 5
+            assert 'has "promt": pass its value as prompt' in str(await child.call(8, "contit_ask", {"promt": "Any?"}))
+            made_up = {"thread_id": "made-up", "run_id": "made-up"}
+            assert "made-up" not in str(await child.call(9, "contit_response", made_up))
+
+
+@pytest.mark.parametrize("answer", ['{"response": null}', "<html>Welcome</html>"])
+async def test_a_completed_run_whose_answer_cannot_be_read_is_an_error_of_every_tool(answer: str) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        bodies = {"thread": '{"threadId": "t", "runId": "r"}', "status": '{"status": "completed"}', "response": answer}
+        await Response(bodies[scope["path"].rpartition("/")[2]])(scope, receive, send)
+
+    with anyio.fail_after(60):
+        async with children.on_port(app) as url, stdio_child(upstream(url)) as child:
+            await child.initialize()
+            for number, tool in enumerate(("contit_ask", "contit_response", "contit_status"), start=2):
+                result = await child.call(number, tool, {"prompt": "q", "thread_id": "t", "run_id": "r"})
+                assert (result["isError"], "cannot be read" in str(result)) == (True, True)
 
 
 @pytest.mark.parametrize("era", ["legacy", "auto"])

@@ -44,6 +44,7 @@ STARTS: dict[str, tuple[dict[str, str], str]] = {
        for path in (HERE / "nothing.pem", HERE / "conftest.py")},
     "a missing CA file": (KEY | {"CONTIT_CA_FILE": "/nowhere/ca.pem"}, "CONTIT_CA_FILE"),
     "no credential": ({"CONTIT_MCP_PORT": "0"}, "CONTIT_API_KEY"),
+    "a missing key file": ({"CONTIT_MCP_PORT": "0", "CONTIT_API_KEY_FILE": "/nowhere/key"}, "CONTIT_API_KEY_FILE"),
     "no credential, with tokens": (SEAL | TOKENS, "CONTIT_API_KEY"),
     "an unknown mode": (KEY | {"CONTIT_MCP_AUTH": "basic"}, "AUTH"),
     "an address of another machine": (TOKEN | {"CONTIT_MCP_HOST": "192.0.2.1"}, "HOST"),

@@ -37,6 +37,7 @@ def port() -> Iterator[int]:
     guard = Guard(behind, load_settings(environment=limits), anyone, RequestRate(100_000))
     guard.body_seconds, guard.body_budget = 1.5, 300_000
     app = Requests(guard, lambda *seen: COUNTED.append(seen))
+    assert app.send_seconds == 30
     app.send_seconds = 1.0
     with in_thread(app, http="h11") as url:
         yield urlsplit(url).port or 0

@@ -1,6 +1,7 @@
 """`contit-mcp ask` in pipes and scripts: what it prints where, and its exit codes."""
 
 import json
+import os
 import re
 import shlex
 import ssl
@@ -65,9 +66,12 @@ def test_last_and_thread_continue_a_thread_or_fetch_its_answer(sandbox: Contit) 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
 def test_a_store_that_cannot_be_used_costs_no_answer(tmp_path: Path, sandbox: Contit) -> None:
     """A note says that the run is not remembered; a command that needs the remembered runs fails."""
-    file = tmp_path / "file"
+    file, theirs = tmp_path / "file", tmp_path / "theirs"
     file.write_bytes(b"no database" * 1_000)
-    stores = ({"CONTIT_MCP_STORE": f"sqlite:{path}"} for path in (file, file / "runs", "/dev/full"))
+    theirs.touch(0o600 if os.geteuid() == 0 else 0o644)
+    if os.geteuid() == 0:
+        os.chown(theirs, 65_534, 65_534)
+    stores = ({"CONTIT_MCP_STORE": f"sqlite:{path}"} for path in (file, theirs, "/dev/full"))
     for odd in ({"CONTIT_MCP_STATE_DIR": str(file / "state")}, *stores):
         to = upstream(sandbox.url, **odd)
         asked = run_here("ask", DRAFTS, **to)

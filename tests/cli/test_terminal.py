@@ -16,7 +16,7 @@ from unittest import mock
 import pytest
 
 from contit_mcp.cli.terminal import show_answer
-from contit_mcp.sandbox.options import SandboxOptions, parse_fault
+from contit_mcp.sandbox.options import SandboxOptions, ScriptedAnswer, parse_fault
 from tests.children import COMMAND, Contit, contit, polls
 from tests.cli.command_line import Ended, environment, on_terminal, run_here, upstream
 
@@ -116,6 +116,17 @@ def test_of_a_table_that_does_not_fit_every_character_is_shown() -> None:
     cells = [f"{letter * 9}{letter.upper()}" for letter in "abcdef"]
     screen = shown(f"|{'|'.join(cells)}|\n|{'-|' * 6}\n", 40)
     assert [screen.count(letter) for letter in "abcdefABCDEF"] == [9] * 6 + [1] * 6
+
+
+@pytest.mark.parametrize("answer", ["Wrap it in <strong>", "| page |\n|---|\n| [Home](https://a.example) |", ""])
+def test_a_real_terminal_shows_tags_and_addresses_and_says_that_an_answer_is_empty(
+    answer: str, sandbox: Contit
+) -> None:
+    sandbox.record.add(answers=[ScriptedAnswer(pattern=".*", answer=answer)])
+    with on_terminal("ask", "how", "many", "drafts", **upstream(sandbox.url)) as terminal:
+        pass
+    shown = "".join(terminal.screen())
+    assert any(part in shown for part in ("<strong>", "(https://a.example)", "Contit's answer is empty."))
 
 
 # --- Ctrl-C

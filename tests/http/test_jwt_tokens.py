@@ -15,6 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from contit_mcp.sandbox.options import SandboxOptions
 from tests.children import INITIALIZE, Contit, Served, contit, rpc
 from tests.http.issuer import AUDIENCE, FIRST, LEAKED_KEYS, SECOND, Issuer, KeyPair, bearer, issuing
 
@@ -250,16 +251,18 @@ def test_tokens_as_vendors_document_them_pass_with_the_settings_of_their_recipes
 def test_equal_names_of_two_issuers_and_of_a_token_are_different_callers(tmp_path: Path) -> None:
     """On one store, with one seal key: `sub` is unique only within its issuer (RFC 7519, 4.1.2)."""
     secret = "token-of-ada-with-twenty-characters"
-    with issuing() as one, issuing() as other, contit() as upstream:
+    with issuing() as one, issuing() as other, contit(SandboxOptions(run_seconds=600)) as upstream:
         common = {"CONTIT_BASE_URL": upstream.url, "CONTIT_MCP_STORE": f"sqlite:{tmp_path / 'runs.sqlite3'}"}
         token_mode = one.settings(CONTIT_MCP_AUTH="token", CONTIT_MCP_TOKENS=f"ada:{secret}")
         ada = (one.settings(), one.token())
-        callers = [ada, (other.settings(), other.token()), (token_mode, secret), ada]
+        other_key = token_mode | {"CONTIT_MCP_SEAL_KEY": "t" * 32}
+        callers = [ada, (other.settings(), other.token()), (token_mode, secret), (other_key, secret), ada]
         threads: list[str] = []
-        for (settings, token), refused in zip(callers, ([], [True], [True] * 2, [False, True, True]), strict=True):
+        for number, (settings, token) in enumerate(callers):
             with Served(settings | common) as server:
-                asked = server.call("contit_ask", {"prompt": "How many drafts are there?"}, **bearer(token))
-                found = [server.call("contit_response", {"thread_id": each}, **bearer(token)) for each in threads]
-                assert [each["isError"] for each in found] == refused
+                asked = server.call("contit_start", {"prompt": "Any drafts?"}, **bearer(token))
+                ids = ({"thread_id": each, "wait_seconds": 0} for each in threads)
+                found = [server.call("contit_response", each, **bearer(token)) for each in ids]
+                assert [each["isError"] for each in found] == [each is not callers[number] for each in callers[:number]]
                 threads.append(asked["structuredContent"]["thread_id"])
-        assert len(upstream.record.runs) >= 3, "none was deduplicated"
+        assert len(upstream.record.runs) == 4, "only the first caller's second question joined its run"

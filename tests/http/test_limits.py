@@ -176,6 +176,9 @@ async def test_polls_of_tasks_do_not_use_up_the_requests_of_a_minute() -> None:
         assert (await statuses(anna, server, *disguised * 3, *[LISTING] * 3))[429] == 4
         refused = await anna.post(server.url, **polls[0])
         assert (refused.status_code, refused.json()["id"]) == (429, 1)
+        for method in "initialize ping tools/call prompts/list prompts/get resources/list resources/read x y z".split():
+            refused = await anna.post(server.url, **message_of("legacy", method, {}))
+            assert (refused.status_code, refused.json()["id"], "go on in" in refused.text) == (429, 1, True), method
 
 
 @given(st.integers(1, 50), st.lists(st.floats(0, 90), max_size=60), st.floats(6_000, 6_060))

@@ -73,6 +73,7 @@ def test_without_a_credential_there_is_no_call(server: Served, upstream: Contit,
         assert answer.headers["www-authenticate"].startswith("Bearer")
         assert "X-Api-Key" in answer.json()["error_description"]
     assert not upstream.keys
+    assert not server.call("contit_start", {"prompt": "Any?"}, X_Api_Key=ADA)["isError"], "it is not locked out"
 
 
 TWO = [
@@ -99,6 +100,9 @@ def test_a_key_that_contit_refuses_is_an_error_of_the_tool_and_holds_no_connecti
         assert "credential" in result["structuredContent"]["error"].lower()
         assert "made-up" not in json.dumps(result)
     assert samples(server.http.get(server.metrics_url).text)["process_open_fds"] < 60
+    for unit in ("a://", "eyJ-"):  # such an id once blocked the server for minutes
+        call = rpc("tools/call", {"name": "contit_ask", "arguments": {"prompt": "x"}}) | {"id": unit * 65_000}
+        assert server.post(call, X_Api_Key="made-up-again").status_code == 200
 
 
 @pytest.mark.anyio

@@ -109,6 +109,11 @@ ANYTHING = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), ANY_T
 NAMES = st.sampled_from(["prompt", "thread_id", "run_id", "wait_seconds", "offset"])
 
 
+@given(st.sampled_from(sorted(TOOLS)), st.dictionaries(ANY_TEXT.map("x {}".format), ANYTHING, max_size=6))
+def test_no_key_that_a_host_could_add_fails_a_call(tool: str, extra: dict[str, Any]) -> None:
+    test_an_argument_that_a_host_adds_never_fails_a_call(tool, extra)
+
+
 @given(st.sampled_from(sorted(TOOLS)), st.dictionaries(ANY_TEXT | NAMES, ANYTHING, max_size=6))
 def test_any_arguments_are_accepted_or_refused_with_an_error_of_ours(tool: str, arguments: dict[str, Any]) -> None:
     """No other exception. The text is short and printable."""

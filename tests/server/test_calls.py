@@ -197,9 +197,14 @@ async def test_a_lasting_fault_after_the_start_returns_the_ids(name: str, logged
                 assert "run_2" in texts[0]
 
 
-async def test_an_unreadable_answer_is_an_error_of_all_calls_until_it_is_readable() -> None:
+@pytest.mark.parametrize(
+    "body",
+    ['{"response": null}', "<html>", "", "{}", "[]", "null", '"x"', '{"response": 7}', '{"response": ["x"]}', "[" * 5_000,
+     '{"answer": "x"}', '{"response": "x', b"\xff\xfe", '[{"response": "x"}]', '{"response": {}}', '{"response": true}'],
+)  # fmt: skip
+async def test_an_unreadable_answer_is_an_error_of_all_calls_until_it_is_readable(body: str | bytes) -> None:
     contit = EchoContit()
-    contit.instead("response", *[httpx.Response(200, json={"response": 12})] * 200)
+    contit.instead("response", *[httpx.Response(200, content=body)] * 200)
     async with connected(contit) as (client, _):
         structure, texts, _ = await call(client, "contit_ask", {"prompt": "q"})
         assert "cannot be read" in texts[0]

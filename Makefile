@@ -29,6 +29,9 @@ help: ## List the targets
 demo: $(VENV)/for-runtime ## Ask two questions through an MCP client, without an account
 	@$(BIN)/contit-mcp demo
 
+# More than cores: these tests wait for much of their time.
+test card: WORKERS = 4
+
 .PHONY: test
 test: $(VENV)/for-test ## Run the tests that have no target of their own, and measure branch coverage
 	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal --cov

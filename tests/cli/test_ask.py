@@ -110,7 +110,7 @@ def test_a_repeated_question_starts_a_new_run_and_the_wait_for_hosts_does_not_li
     [
         ("failed on=start", "failed", "the run failed"),
         ("401 on=start", "failed", "refused the credential (401)"),
-        ("404 on=start", "failed", "What answers is not Contit's API"),
+        ("404 on=start", "failed", "The server at CONTIT_BASE_URL is not Contit's API"),
         ("malformed on=start", "failed", "unknown whether a run was started"),
         ("401 on=status", "in_progress", "The run was started, but"),
     ],

@@ -14,7 +14,7 @@ UPGRADE ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
-PACKER := release/npm/node_modules/.package-lock.json
+NPM_TOOLS := release/npm/node_modules/.package-lock.json
 CARD_TESTS := tests/card/node_modules/.package-lock.json
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 
@@ -28,6 +28,9 @@ help: ## List the targets
 .PHONY: demo
 demo: $(VENV)/for-runtime ## Ask two questions through an MCP client, without an account
 	@$(BIN)/contit-mcp demo
+
+# More than cores: these tests wait for much of their time.
+test card: WORKERS = 4
 
 .PHONY: test
 test: $(VENV)/for-test ## Run the tests that have no target of their own, and measure branch coverage
@@ -56,7 +59,7 @@ card: $(VENV)/for-test $(CARD_TESTS) ## Try the answer card in real hosts, in he
 	node --test --test-concurrency=$(WORKERS) --test-timeout=120000 --test-reporter=dot tests/card/*.test.mjs
 
 .PHONY: card-page
-card-page: $(VENV)/for-test $(PACKER) ## Build the answer card's one file from contit_mcp/server/card_page/ (Node 18+)
+card-page: $(VENV)/for-test $(NPM_TOOLS) ## Build the answer card's one file from contit_mcp/server/card_page/ (Node 18+)
 	@$(BIN)/python -m release.card
 
 .PHONY: conformance
@@ -88,7 +91,7 @@ docs-check: $(VENV)/for-check
 	@for script in $(GENERATORS); do $(BIN)/python $$script --check || { echo 'hint: make docs' >&2; exit 1; }; done
 
 # Without npm the check is skipped, with a note.
-card-check: $(VENV)/for-check $(if $(shell command -v npm),$(PACKER))
+card-check: $(VENV)/for-check $(if $(shell command -v npm),$(NPM_TOOLS))
 	@$(BIN)/python -m release.card --check
 
 # The size of the package and of the path of a question, each with its limit.
@@ -110,7 +113,7 @@ format: $(VENV)/for-check ## Format the code, and fix what ruff can fix
 	$(BIN)/ruff format
 
 .PHONY: bundle
-bundle: $(VENV)/for-release $(PACKER) ## Build the bundle for Claude Desktop into dist/, and start it as a host does (Node 18+)
+bundle: $(VENV)/for-release $(NPM_TOOLS) ## Build the bundle for Claude Desktop into dist/, and start it as a host does (Node 18+)
 	@$(BIN)/python -m release.bundle
 
 .PHONY: release-check
@@ -131,7 +134,7 @@ mutants: $(VENV)/for-mutants ## Change the core in many small ways, and list the
 	$(BIN)/mutmut run
 	$(BIN)/mutmut results
 
-# Each file is constrained by those before it, so that a package has one version everywhere. The container image installs
+# Each file is constrained by earlier ones, so that a package has one version everywhere. The container image installs
 # requirements.lock, which is for its Python on Linux only.
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --custom-compile-command 'make lock'
 LOCK := $(COMPILE) --universal --python-version 3.11
@@ -153,10 +156,10 @@ lock: $(VENV)/for-lock ## Pin the requirements; versions stay as they are unless
 clean: ## Remove everything that make has created
 	rm -rf $(VENV) .hosts .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov \
 		mutants build dist release/npm/node_modules tests/card/node_modules
-	find contit_mcp release tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find benchmarks contit_mcp release tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp file in the environment records what is installed there, so that it is deleted with the environment. --no-deps,
-# because the files list every package, and pip fails if a newer release of one with an extra exists.
+# because the files list every package, and pip fails if one that is listed with an extra has a newer release.
 $(VENV)/for-%: requirements/%.txt requirements/build.txt pyproject.toml contit_mcp/__init__.py | $(BIN)/python
 	@echo 'Installing requirements/$*.txt and contit-mcp into $(VENV)'
 	@$(PIP) install --require-hashes --no-deps -r requirements/build.txt -r requirements/$*.txt
@@ -166,7 +169,7 @@ $(VENV)/for-%: requirements/%.txt requirements/build.txt pyproject.toml contit_m
 
 # npm checks the checksums of the lock file, which names no registry, and runs no scripts of packages. `npm ci` would
 # refuse a lock file without an optional package for another system.
-$(PACKER) $(CARD_TESTS): %/node_modules/.package-lock.json: %/package-lock.json
+$(NPM_TOOLS) $(CARD_TESTS): %/node_modules/.package-lock.json: %/package-lock.json
 	@command -v npm >/dev/null || { echo 'error: this needs Node 18 or newer with npm' >&2; \
 		echo 'hint: install it (on Debian and Ubuntu: apt install nodejs npm)' >&2; exit 1; }
 	@npm install --no-save --prefix $* --ignore-scripts --no-audit --no-fund --loglevel error >/dev/null

@@ -61,7 +61,7 @@ class ServerOptions(Options, total=False):
 
 
 class AppOptions(ServerOptions, total=False):
-    """`ServerOptions`, and what applies over HTTP only. Address, port and TLS belong to the host application."""
+    """`ServerOptions`, and what applies over HTTP only. Address, port and TLS belong to the outer application."""
 
     auth: Literal["none", "token", "jwt", "caller"]
     tokens: str
@@ -213,7 +213,7 @@ def create_server(
 def create_app(*, environment: Mapping[str, str] | None = None, **options: Unpack[AppOptions]) -> "ASGIApp":
     """Return an ASGI application that serves MCP at `/mcp` below the path where it is mounted.
 
-    It starts at its first request and stops with the host application; nothing else is to be called. `environment`
+    It starts at its first request and stops with the outer application; nothing else is to be called. `environment`
     works as in `Assistant`.
     """
     from contit_mcp.http.embedded import EmbeddedApp  # noqa: PLC0415 - start-up time

@@ -191,10 +191,10 @@ class AnswerUnavailableError(RunError):
 
 
 class AnswerUnreadableError(RunError):
-    """The run has completed, and the body with its answer is not what is documented. The cause is in `__cause__`."""
+    """The run has completed, and the body with its answer cannot be read. The cause is in `__cause__`."""
 
-    message = "Contit calls the run completed, but its answer cannot be read: it is not in the documented form."
-    hint = "Call contit_response with these ids once more. If it says the same, ask the question again."
+    message = "Contit calls the run completed, but its answer is too large or not in the documented form."
+    hint = "Call contit_response with these ids once more. If it says the same, ask again, for less at a time."
 
 
 class ThreadBusyError(RunError):
@@ -212,5 +212,5 @@ class ThreadBusyError(RunError):
 class StartUnknownError(RunError):
     """The start was sent and no usable response came. The cause is in `__cause__`."""
 
-    message = "No proper answer came after the question was sent to Contit: it is unknown whether a run was started."
+    message = "No usable response came after the question was sent to Contit: it is unknown whether a run was started."
     hint = "Asking again is safe for your content, but the question may then run twice."

@@ -1,1 +1,1 @@
-"""What is made of the project for a release: wheel, sdist, bundle, registry entry, and the proof that they work."""
+"""Scripts that build a release (wheel, sdist, bundle, answer card, registry entry) and check that it works."""

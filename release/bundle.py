@@ -45,7 +45,7 @@ BLANK = {"api_key": "", "access_token": "", "base_url": "", "sandbox": False, "w
 
 
 def manifest() -> dict[str, Any]:
-    """Return the manifest, with what other files of the project say.
+    """Return the manifest, with the facts that other files of the project state.
 
     It has no `compatibility.runtimes`: uv brings the Python, and a host must not look for one.
     """

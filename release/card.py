@@ -1,4 +1,4 @@
-"""The answer card as one file: `python -m release.card` builds it from contit_mcp/server/card_page/.
+"""The answer card as one file: `make card-page` builds it from contit_mcp/server/card_page/.
 
 esbuild joins and shrinks the scripts and styles; release/npm pins it and the lexer that goes in. The built file is
 committed, so that an installation needs no Node. With --check, fail if it is stale; without npm, say that and pass.

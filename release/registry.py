@@ -20,7 +20,7 @@ from contit_mcp.server.server import WEBSITE
 from release.project import BUNDLE, DIST, NAME, PROJECT, ROOT, VERSION, write_checksums
 
 SERVER_NAME = "cloud.contit/contit-mcp"
-"""The first half is a domain whose owner publishes. The README has the same name, for the registry to find it."""
+"""The first half is a reversed domain, whose owner publishes. The README has the name too: the registry looks there."""
 
 SCHEMA = "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json"
 SERVER_JSON = ROOT / "server.json"
@@ -82,7 +82,7 @@ def bundle_package(bundle: Path, url: str) -> dict[str, Any]:
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Only fail if server.json is stale.")
+@click.option("--check", is_flag=True, help="Write nothing, and fail if server.json is stale.")
 @click.option("--pypi", is_flag=True, help="The wheel is on the Python package index.")
 @click.option("--bundle-url", help="The address to which the bundle in dist/ has been uploaded.")
 def main(*, check: bool, pypi: bool, bundle_url: str | None) -> None:

@@ -1,6 +1,7 @@
 """What all tests share: virtual time by default, and logging that is configured as in production."""
 
 import io
+import os
 import signal
 from collections.abc import Iterator
 
@@ -30,3 +31,12 @@ def logged() -> Iterator[io.StringIO]:
     stream = io.StringIO()
     configure_logging("DEBUG", stream=stream, as_json=True)
     yield stream
+
+
+@pytest.fixture(scope="module")
+def unmeasured() -> Iterator[None]:
+    """Start child processes without coverage, which would double their time. Other tests run the same lines."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
+            patch.delenv(name)
+        yield

@@ -154,7 +154,7 @@ def test_a_text_that_only_resembles_a_placeholder_is_a_value(value: str) -> None
     ],
 )
 def test_an_unusable_value_is_reported_by_the_name_of_its_setting_and_not_quoted(name: str, values: list[str]) -> None:
-    """Beside another problem too, in one line."""
+    """Another problem is named beside it, in one line."""
     for value in values:
         error = refused({name: value, "CONTIT_MCP_PORT": "soon"})
         assert name in error.message

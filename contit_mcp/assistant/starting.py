@@ -1,4 +1,4 @@
-"""From a question to its run: start one, or return the one that it has already. Never two known ones on a thread."""
+"""Start a run for a question, or return the run that it has already. Never two known runs at once on a thread."""
 
 from dataclasses import replace
 
@@ -194,7 +194,7 @@ def _meaning_of(error: errors.APIError, thread_id: str | None) -> errors.ContitE
         if error.status_code in _BUSY_STATUSES:
             return errors.ThreadBusyError(thread_id, None)
     if isinstance(error, errors.NotFoundError):
-        message = "What answers is not Contit's API: it answered a new question with 404."
+        message = "The server at CONTIT_BASE_URL is not Contit's API: it answered a new question with 404."
         return errors.NotFoundError(message, hint=NOT_CONTIT_HINT, status_code=404)
     # The run may exist although no ids came. After a 503, alone of all 5xx, nothing can have been accepted.
     may_run = (

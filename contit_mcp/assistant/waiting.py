@@ -60,7 +60,7 @@ class PollPolicy:
 class _Watch:
     """What the callers that wait for one run share."""
 
-    turn: anyio.Lock = field(default_factory=lambda: anyio.Lock(fast_acquire=True))  # no checkpoint: polls have some
+    lock: anyio.Lock = field(default_factory=lambda: anyio.Lock(fast_acquire=True))  # no checkpoint: polls have some
     word: str | None = None
     ended: RunRecord | None = None
     unreadable: bool = False
@@ -114,13 +114,13 @@ class RunWaiter:
         watch = self._watches.setdefault(record.key, _Watch())
         watch.listeners.add(on_status)
         try:
-            async with watch.turn:
+            async with watch.lock:
                 if watch.ended is None:
                     with self._listener.run_in("waited for"):
                         watch.ended = await self._wait(record, watch)
                 return watch.ended
         except BaseException:
-            if not watch.turn.locked():  # otherwise another caller in this process continues
+            if not watch.lock.locked():  # otherwise another caller in this process continues
                 await self.release(record)
             raise
         finally:
@@ -129,9 +129,9 @@ class RunWaiter:
     async def poll_once(self, record: RunRecord, *, deadline: float) -> RunRecord:
         """Poll Contit once, and return the run as it is then. No retry begins after the deadline."""
         watch = self._watches.setdefault(record.key, _Watch())
-        if watch.turn.locked() and watch.ended is None:
+        if watch.lock.locked() and watch.ended is None:
             return record  # a waiting caller of this process is polling it
-        async with watch.turn:
+        async with watch.lock:
             if watch.ended is not None:
                 return watch.ended
             record = await self._polled(record, watch, deadline)
@@ -141,7 +141,7 @@ class RunWaiter:
     def is_due(self, record: RunRecord) -> bool:
         """Return whether no caller in this process polls the run, and it is old enough to have ended unseen."""
         watch = self._watches.get(record.key)
-        return (watch is None or not watch.turn.locked()) and self.age(record) >= self._policy.shortest
+        return (watch is None or not watch.lock.locked()) and self.age(record) >= self._policy.shortest
 
     def may_poll_for_snapshot(self, record: RunRecord) -> bool:
         """Return whether it is time to poll and nothing else does; if so, note that the caller polls now."""

@@ -27,7 +27,7 @@ from contit_mcp.telemetry.call_stats import Listener
 if TYPE_CHECKING:
     import httpx
 
-Ids: TypeAlias = tuple[str | None, str | None]
+Ids: TypeAlias = tuple[str | None, str | None]  # thread_id, run_id
 Transport: TypeAlias = "httpx.AsyncBaseTransport | None"
 
 ANSWERED, FAILED, USAGE, STILL_RUNNING = range(4)  # the exit codes, beside terminal.INTERRUPTED
@@ -38,7 +38,7 @@ def _complete_thread(ctx: click.Context, _: click.Parameter, incomplete: str) ->
     try:
         runs = anyio.run(remembered, given.load())
     except errors.ContitError:
-        return []  # a shell has no place for it; the command itself reports the error
+        return []  # a completion cannot show an error; the command itself reports it
     titles = {run.thread_id: run.title for run in runs}
     return [CompletionItem(each, help=title) for each, title in titles.items() if each.startswith(incomplete)]
 
@@ -290,7 +290,7 @@ def finish(settings: Settings, wanted: Wanted) -> NoReturn:
         del fields["exit_code"]
         click.echo(json.dumps(fields))
     elif outcome.response is None:
-        click.echo(_without_answer(outcome), err=True)
+        click.echo(_unanswered_text(outcome), err=True)
     else:
         terminal.show_answer(outcome.response)
         if not outcome.response.strip():
@@ -304,7 +304,7 @@ def _without_none(values: Outcome | Run) -> dict[str, Any]:
     return {name: value for name, value in asdict(values).items() if value is not None}
 
 
-def _without_answer(outcome: Outcome) -> str:
+def _unanswered_text(outcome: Outcome) -> str:
     step = f"\n  {outcome.next_step}" if outcome.next_step and outcome.thread_id else ""
     if outcome.error is not None:
         return (terminal.error_text(outcome.error, outcome.hint) if outcome.hint else outcome.error) + step

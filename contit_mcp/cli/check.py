@@ -95,8 +95,8 @@ def command(
     and keys of the issuer, as a client would. The exit code is 0 if all is well, else 1.
 
     With --host it starts the server of the host's entry as the host would, with the variables of the entry and not
-    those set here. An entry in a project's file may come from somebody else: it is shown first, and started only if
-    install wrote it or you agree.
+    those set here. An entry in a project's file may come from somebody else: if install did not write it, it is shown,
+    and started only if you agree. --trust starts it without asking.
 
     \b
     Examples:

@@ -1,7 +1,7 @@
 """Check that a host's entry works: read it back from the host's file, and use it as the host would use it.
 
-The file of a project may come from anybody. An entry in it that `install` did not write is shown first; it is used only
-if the user agrees, and then without the user's token and key.
+The file of a project may come from anybody. An entry in it that `install` did not write is used only with `--trust`, or
+if the user has seen it and agrees, and then without the user's token and key.
 """
 
 import os
@@ -50,7 +50,7 @@ _STATUSES = {  # the hint, by status
 
 
 async def check_host(place: HostFile, *, trust: bool = False, ask: bool = False) -> list[Finding]:
-    """Try the host's entry. A project's that `install` did not write needs `trust` or, if `ask`, the user's consent."""
+    """Try the host's entry; one in a project that `install` did not write needs `trust` or, if `ask`, consent."""
     host, subject = place.host, f"{place.host.title}, {place.path}"
     install = f"contit-mcp install {host.slug}{' --scope project' if place.in_project else ''}"
     try:
@@ -78,7 +78,7 @@ async def check_host(place: HostFile, *, trust: bool = False, ask: bool = False)
     if not sandbox and is_own:
         found += await _contit(server, host.slug)
     elif not sandbox:
-        found.append(Finding("Credential", "not tried: it is sent only where an entry that install wrote leads"))
+        found.append(Finding("Credential", "not tried: it is sent only for an entry that install wrote"))
     return found
 
 
@@ -93,7 +93,7 @@ def _agreed(place: HostFile, server: Server) -> bool:
         does = f"it starts {shell_line(server.command, *server.arguments)}{given}"
     said = f"{place.path} is the project's, and install did not write this entry: {does}"
     click.echo(without_controls(said), err=True)
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # the event loop would let the question wait on
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # the event loop's would not end the question
     try:
         return click.confirm("Use it now?", err=True)
     finally:
@@ -112,7 +112,7 @@ async def _list_tools(transport: Any) -> Finding:
 
 
 async def _over_stdio(server: LocalServer, install: str) -> Finding:
-    """Start it without a shell, in the home folder, with the variables of its entry and the few that all have."""
+    """Start it without a shell, in the home folder, with its entry's variables and the SDK's few defaults (HOME)."""
     given = ({} if os.name == "nt" else {"PATH": DESKTOP_PATH}) | dict(server.environment)
     parameters = StdioServerParameters(command=server.command, args=list(server.arguments), env=given, cwd=Path.home())
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:

@@ -1,8 +1,8 @@
 """The checks of Contit, of the credential and of the network on the way, for `contit-mcp check` and `install`.
 
 Contit is asked for the status of a made-up run, so nothing is started. It answers 401 to the first request, which has
-no credential. Only then is the credential sent; a 404 means that it is good. So an address that is not Contit's never
-gets the credential, and one that answers 404 to everything does not count as Contit.
+no credential. Only then is the credential sent; a 404 means that it is good. So an address that does not ask for a
+credential never gets it, and one that answers 404 to everything does not count as Contit.
 """
 
 import contextlib
@@ -96,7 +96,7 @@ async def check_contit(settings: Settings) -> list[Finding]:
 
 
 async def try_credential(settings: Settings) -> tuple[str, bool]:
-    """Return what Contit says about the credential, in one sentence, and whether it refuses it."""
+    """Return what Contit says about the credential, for people, and whether Contit refuses it."""
     contit, credential = await check_contit(settings)
     if not contit.good:
         return f"The key was not tried. {contit.subject}: {contit.verdict}.", False

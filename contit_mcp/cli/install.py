@@ -280,7 +280,7 @@ def _typed_key(folder: Path) -> _KeyFile:
 
 
 def _accepted_key(available: _KeyFile | None, folder: Path) -> tuple[_KeyFile, list[str]]:
-    """Return a key that Contit does not refuse, and what Contit says. Without one, the user types it: up to 3 times."""
+    """Return a key that Contit does not refuse, and what Contit says. If none is `available`, ask up to 3 times."""
     from contit_mcp.cli.findings import try_credential  # noqa: PLC0415 - start-up time
 
     for key in [available] if available else (_typed_key(folder) for _ in range(3)):

@@ -95,7 +95,7 @@ def main() -> NoReturn:
         _open_streams()
         if sys.warnoptions:  # warnings of our dependencies must not become errors
             warnings.filterwarnings("ignore")
-        if (ignored := _without_unusable(os.environ)) and "_CONTIT_MCP_COMPLETE" not in os.environ:
+        if (ignored := _drop_unusable(os.environ)) and "_CONTIT_MCP_COMPLETE" not in os.environ:
             _say(f"note: Ignored in the environment: {'; '.join(ignored)}.")
         try:
             code = contit_mcp.main(prog_name="contit-mcp", standalone_mode=False)
@@ -188,7 +188,7 @@ def _open_streams() -> None:
             stream.reconfigure(errors="replace")  # characters that its encoding lacks become question marks
 
 
-def _without_unusable(environment: MutableMapping[str, str]) -> list[str]:
+def _drop_unusable(environment: MutableMapping[str, str]) -> list[str]:
     """Drop the variables that a dependency of ours could not use; return a phrase for each that is ignored."""
     ignored = []
     for name, is_usable, problem in _RULES:

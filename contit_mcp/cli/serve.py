@@ -31,7 +31,7 @@ log = get_logger(__name__)
 
 END_SECONDS = 1.0  # for calls in flight to return their ids; waits end at once. Hosts kill 2 s after they ask.
 
-_probe_option = click.option("--probe", is_flag=True, help="Add the tool contit_probe: it measures the host's limit.")
+_probe_option = click.option("--probe", is_flag=True, help="Add contit_probe: it measures how long a call may last.")
 _wait_option = click.option(
     "--wait-seconds", type=click.FloatRange(1, 3_600), help="How long a call waits.  [CONTIT_MCP_WAIT_SECONDS]"
 )

@@ -211,8 +211,7 @@ class HttpSettings(_Part):
     metrics_port: int | None = Field(None, ge=0, le=65_535, description="Separate port for `/metrics`, same address.")
     ready_probes_contit: bool = Field(
         default=False,
-        description="Whether `/readyz` also checks Contit, every 10 s. If so, an outage of Contit makes all replicas"
-        " unready.",
+        description="Whether `/readyz` checks Contit too, every 10 s. If Contit is down, all replicas are unready.",
     )
 
     def scopes_to_request(self) -> list[str]:
@@ -233,7 +232,9 @@ class Settings(HttpSettings, UpstreamSettings):
         None, description="Folder of the store and of the key that `install` stores. Not set: one of this user."
     )
     wait_seconds: Wait | None = Field(None, description="How long a call waits. Not set: as the host allows.")
-    max_wait_seconds: Wait = Field(240.0, description="Upper limit of every wait; Codex ends calls after 300 s.")
+    max_wait_seconds: Wait = Field(
+        240.0, description="Upper limit of every wait, unless `wait_seconds` is higher. Codex ends calls after 300 s."
+    )
     run_limit_seconds: float = Field(
         1_800.0, ge=60, description="A run without an end after this time counts as failed. Contit documents no limit."
     )

@@ -1,4 +1,4 @@
-"""Where settings come from: command line over environment over file over default; and what their names must be."""
+"""The sources of settings: command line over environment over file over default; and the check of their names."""
 
 import difflib
 import os

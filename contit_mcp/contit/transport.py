@@ -34,7 +34,7 @@ class TransportPolicy:
     connect: float = 10.0  # TLS included
     read: float = 30.0  # without a byte from the server
     write: float = 30.0  # without a byte taken by a proxy; a direct connection has only the limit of its call
-    pool: float = 5.0  # plus `connect` less than the 20 s of a start: a start that times out here was not sent
+    pool: float = 5.0  # with `connect` under the 20 s of a start: one that times out here is known not to be sent
     connections: int = 100
     keep_alive: float = 20.0  # under the 60 s of load balancers: a start on a connection they close may or may not run
     body_bytes: int = 8 * 1024 * 1024  # compressed and decompressed

@@ -67,7 +67,7 @@ def back_up(path: Path, folder: Path) -> Path:
 
 
 def _make_folder(folder: Path, *, mode: int = 0o700) -> None:
-    """Make the folder and those above it that are missing, each with the mode, whatever the umask allows beyond it."""
+    """Make the folder and those above it that are missing, each with the mode, which `parents=True` would not do."""
     for path in (*reversed(folder.parents), folder):
         if not path.is_dir():
             path.mkdir(mode=mode, exist_ok=True)

@@ -244,7 +244,7 @@ def _remove_json(text: str, addition: Addition) -> str:
 
 
 def _blanked(pattern: re.Pattern[str], text: str) -> str:
-    """Return the text with blanks in place of what the pattern finds beside strings; all else keeps its place."""
+    """Return the text with blanks in place of what the pattern finds, except strings; all else keeps its place."""
     return pattern.sub(lambda found: found[0] if found[0].startswith('"') else re.sub(r"[^\n]", " ", found[0]), text)
 
 

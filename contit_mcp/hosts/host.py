@@ -155,7 +155,7 @@ class Host:
     title: str
     format: Literal["json", "toml", "yaml"]
     section: str
-    files: Mapping[Scope, str]  # `{folder}/one.json|other.json`, the usual scope first; the first that exists counts
+    files: Mapping[Scope, str]  # the usual scope first; of `{folder}/one.json|other.json` the first that exists
     local: Callable[[LocalServer], Entry]
     remote: Callable[[RemoteServer], Entry] | None
     to_see_it: str  # what its user does, so that the host sees a change

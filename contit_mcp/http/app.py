@@ -42,10 +42,10 @@ _tracer = trace.get_tracer("contit_mcp")
 PROBE_SECONDS = 10.0  # how long the result of a probe of Contit is used
 SEND_SECONDS = 30.0  # for a client to make room for the next part of its answer
 
-PROBES = ("/healthz", "/readyz", "/metrics")
-KNOWN_PATHS = ("/mcp", *PROBES)
+OPERATOR_PATHS = ("/healthz", "/readyz", "/metrics")
+KNOWN_PATHS = ("/mcp", *OPERATOR_PATHS)
 
-NAME = "cloud.contit/contit-mcp"  # in the registry; server.json has it too
+NAME = "cloud.contit/contit-mcp"  # in the MCP registry; server.json has it too
 CARD_SCHEMA = "https://static.modelcontextprotocol.io/schemas/v1/server-card.schema.json"
 CARD_TYPE = "application/mcp-server-card+json"
 CREDENTIALS = {  # by mode, for the server card; OAuth 2.1 (`jwt`) has a discovery of its own
@@ -209,7 +209,7 @@ def _discovery_routes(settings: Settings) -> list[Route]:
 
 
 def operator_routes(readiness: Readiness, metrics: Metrics) -> list[Route]:
-    """Return the routes of `PROBES`. They are asked by address, so any Host is accepted."""
+    """Return the routes of `OPERATOR_PATHS`. They are asked by address, so any Host is accepted."""
 
     async def readyz(_: Request) -> Response:
         problem = await readiness.ask()
@@ -279,7 +279,7 @@ class Requests:
                     ids = state.call_span
                 self._count(path, status, state.refusal)
                 served = status < 400 and state.refusal is None
-                is_routine = path in PROBES or state.call_span is not None  # a call has a line of its own
+                is_routine = path in OPERATOR_PATHS or state.call_span is not None  # a call has a line of its own
                 level = logging.DEBUG if served and is_routine else logging.INFO
                 if log.isEnabledFor(level):
                     log.log(
@@ -300,7 +300,7 @@ class Requests:
 @contextmanager
 def _traced(scope: Scope, method: str, path: str) -> Iterator[trace.Span]:
     """Open a span in the caller's trace (W3C `traceparent`); without an exporter only ids, which join the log lines."""
-    if path in PROBES:
+    if path in OPERATOR_PATHS:
         yield trace.INVALID_SPAN
         return
     span = _tracer.start_span(

@@ -1,7 +1,7 @@
 """Authentication over HTTP: each of the four modes turns headers into a caller or a refusal.
 
-A further mode is a value of `auth` in config/settings.py, a function here, and a case in `_identification` (app.py).
-`Services.tenant` chooses the credential for Contit and the owner; `refuse_unsafe` (serve.py) checks the settings.
+A new mode: `auth` in config/settings.py, server/context.py and api.py, a function here, a case in `_identification`
+(app.py). `Services.tenant` chooses the credential for Contit and the owner; `refuse_unsafe` (serve.py) checks settings.
 """
 
 import hmac

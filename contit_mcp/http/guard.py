@@ -98,7 +98,7 @@ class Guard:
     """The ASGI middleware of `/mcp`. The application behind it gets the whole body at once."""
 
     body_seconds = 15.0
-    body_budget = 64 * 1_048_576  # bytes of all bodies under way; the manifests limit the memory to 512 MB
+    body_budget = 64 * 1_048_576  # bytes of all bodies under way; configs/ limits the memory to 512 MB
 
     def __init__(self, app: ASGIApp, settings: Settings, identify: Identify, rate: RequestRate) -> None:
         self.draining = False

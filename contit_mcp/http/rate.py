@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # optional
 
 log = get_logger(__name__)
 
-POLLS_PER_REQUEST = 20  # task polls of a caller for each request that it may send: 100 tasks are polled once a second
+POLLS_PER_REQUEST = 20  # task polls allowed for each request allowed: at 300 requests a minute, 100 polls a second
 MOST_COUNTS = 20_000  # in memory, one for each caller, minute and kind of request; a further one replaces the oldest
 RETRY_SECONDS = 10.0  # until a Redis that could not be used is tried again
 _MINUTE = 60

@@ -126,7 +126,7 @@ def _open_no_more_connections(listening: socket.socket) -> None:
     )
     code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *instruction) for instruction in drop_syn))
     if sys.platform == "linux":
-        with suppress(OSError):  # a sandbox may not allow filters
+        with suppress(OSError):  # a container runtime may not allow filters
             program = struct.pack("HP", len(drop_syn), ctypes.addressof(code))
             listening.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
 

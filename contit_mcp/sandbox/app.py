@@ -50,14 +50,14 @@ _DAMAGED: Final = {"empty": b"", "malformed": b'{"threadId": "thread_', "missing
 
 
 class ConnectionDropped(ConnectionError):  # noqa: N818 - named after the event, as ConnectionResetError is
-    """A fault ended the answer before its body. A server that gets this exception closes the connection.
+    """A fault ended the response before its body. A server that gets this exception closes the connection.
 
     ASGI has no message for that. uvicorn logs the exception; in memory (httpx.ASGITransport) it reaches the caller.
     """
 
 
 class _Dropped(Response):
-    """Begins an answer and raises ConnectionDropped."""
+    """Begins a response and raises ConnectionDropped."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - as Starlette calls it
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
@@ -117,7 +117,7 @@ class _Sandbox:
         return Assistant(load_workspace(self.options.data or SAMPLE), self.options.today or today)
 
     async def serve(self, endpoint: Endpoint, handler: Handler, request: Request) -> Response:
-        """Answer one request as its fault demands, and record it. A scripted answer may set the fault, too."""
+        """Respond to one request as its fault demands, and record it. A scripted answer may set the fault, too."""
         at = self.clock()
         request.state.fault = self.record.next_fault(endpoint)
         try:

@@ -127,7 +127,7 @@ class Lexicon:
             for title in item.titles.values():
                 self._add_phrase(title, "item", item.id)
         self._longest = max(map(len, self._phrases))
-        self._known: dict[str, set[str]] = defaultdict(set)
+        self._known: dict[str, set[str]] = defaultdict(set)  # stems, by their first letter
         for stems, meanings in self._phrases.items():
             for one in stems if any(kind != "item" for kind, _ in meanings) else ():
                 self._known[one[0]].add(one)

@@ -76,7 +76,7 @@ class ScriptedAnswer(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
-    after: ClassVar[int] = 0
+    after: ClassVar[int] = 0  # for SandboxRecord, which reads it of faults too
     prompt: str | None = None
     pattern: str | None = None
     answer: str | None = None

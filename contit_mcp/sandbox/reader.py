@@ -1,7 +1,7 @@
 """Reads a prompt: words become symbols, symbols become conditions, an order, and what is asked of the items found.
 
-Every word must have a part in the result. One word without a part makes the whole prompt not understood: half a
-question has another answer than the question.
+Every word must have a part in the result. One word without a part makes the whole prompt not understood: without that
+word, the question could have another answer.
 """
 
 import re

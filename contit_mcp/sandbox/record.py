@@ -1,4 +1,4 @@
-"""Conversations, runs and requests of a sandbox, its faults and scripted answers: `app.state.sandbox`.
+"""Threads, runs and requests of a sandbox, its faults and scripted answers: `app.state.sandbox`.
 
 No task runs in the background: the state of a run is computed when it is asked for.
 """
@@ -54,7 +54,7 @@ class SandboxRecord:
         self.reset()
 
     def reset(self) -> None:
-        """Restore the initial state: no requests, no conversations, the faults and answers of the options."""
+        """Restore the initial state: no requests, no threads, the faults and answers of the options."""
         self.requests: list[SeenRequest] = []
         self.threads: dict[str, list[Run]] = {}
         # Each is kept with the number of requests that have counted for it.
@@ -85,16 +85,16 @@ class SandboxRecord:
         self._faults.clear()
 
     def next_fault(self, endpoint: Endpoint) -> Fault | None:
-        """Return the fault that a request meets."""
+        """Count a request to an endpoint, and return the fault that it meets."""
         return _taken(self._faults, lambda fault: fault.happens_on(endpoint))
 
     def next_answer(self, prompt: str) -> ScriptedAnswer | None:
-        """Return the scripted answer to a prompt."""
+        """Count a prompt, and return the scripted answer to it."""
         return _taken(self._answers, lambda answer: answer.match(prompt) is not None)
 
     @property
     def runs(self) -> list[Run]:
-        """Every run that was started, by conversation."""
+        """Every run that was started, by thread."""
         return [run for runs in self.threads.values() for run in runs]
 
     def start(self, run: Run) -> None:

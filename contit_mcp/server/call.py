@@ -172,7 +172,7 @@ class Call(Observer):
             self._changed.set()
 
     def note_error(self, error: errors.ContitError) -> None:
-        """Set outcome and level of the log line: ERROR for what the operator or this program must fix, else WARNING."""
+        """Set outcome and level of the log line: ERROR for bugs, settings and the server's credential, else WARNING."""
         self.facts["outcome"] = type(error).__name__
         refused = isinstance(error, errors.AuthenticationError | errors.PermissionDeniedError)
         ours = isinstance(error, errors.ConfigurationError | errors.UnexpectedError)

@@ -81,7 +81,7 @@ def create_server(context: AppContext, *, probe: bool = False) -> Server[Any]:
         NAME,
         **PRESENTATION,
         cache_hints=_CACHE_HINTS,
-        get_tool_input_schema=lambda _: None,  # no argument is a header, for which the SDK would search all tools
+        get_tool_input_schema=lambda _: None,  # no tool has arguments in headers; else the SDK lists all to find out
         on_list_tools=list_tools,
         on_call_tool=call_tool,
         on_list_prompts=list_prompts,

@@ -43,7 +43,7 @@ class TaskId(NamedTuple):
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Return the content that `text` writes down."""
+        """Parse a text that the property `text` returned."""
         asked_at_ms, thread_id, run_id = text.split("\n")
         return cls(thread_id, run_id, int(asked_at_ms))
 

@@ -30,7 +30,7 @@ _LONGEST_HANDLE = 3_000  # characters: two ids of 256 characters, each of four b
 _DIGEST_BYTES = 12
 
 Kind = Literal["thread", "run", "task"]
-_KINDS: tuple[Kind, ...] = ("thread", "run", "task")
+_KINDS: tuple[Kind, ...] = ("thread", "run", "task")  # a handle holds the index of its kind
 
 _Id = TypeVar("_Id", str, str | None)
 _ASSOCIATED_DATA: list[bytes | bytearray | memoryview] = [b"contit-mcp handles v2"]  # other forms do not open

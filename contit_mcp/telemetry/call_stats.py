@@ -96,7 +96,7 @@ def current_call_stats() -> CallStats:
 
 _ROW = 3  # this many failures in a row are an outage
 _SILENT_READS, _SILENT_SECONDS = 5, 1.0  # this many reads that wait this long are silence; a read takes milliseconds
-_LONE_SILENT_SECONDS = 10.0  # so is any request that waits this long; a start may take seconds
+_LONE_SILENT_SECONDS = 10.0  # any request that waits this long is silence too; a start may take seconds
 _SETTLED_SECONDS = 3.0  # without a failure until Contit is back, so that alternating failures are one change of state
 _CHECK_SECONDS = 0.25
 

@@ -13,7 +13,7 @@ from contit_mcp import __version__
 from contit_mcp.errors import StartUnknownError, UnexpectedError
 from contit_mcp.telemetry.call_stats import POOL, Event, Listener, RunState
 
-_CALL_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 25, 45, 60, 120, 240)  # with the waits of hosts
+_CALL_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 25, 45, 60, 120, 240)  # the waits of hosts are among them
 _RUN_SECONDS = (1, 2.5, 5, 10, 15, 25, 45, 60, 120, 240, 600, 1_800)
 _SHORT_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)  # what normally takes milliseconds
 _LAG_PAUSE_SECONDS = 0.5
@@ -48,10 +48,10 @@ class Metrics(Listener):
         self._calls = counter("contit_mcp_calls", "Tool calls, without polls of tasks.", ["tool", "outcome"])
         text = "Tool calls, without those that returned a task."
         self._seconds = histogram("contit_mcp_call_seconds", text, ["tool"], buckets=_CALL_SECONDS)
-        self.calls_in_flight = gauge("contit_mcp_calls_in_flight", "Tool calls under way.")
+        self.calls_in_flight = gauge("contit_mcp_calls_in_flight", "Calls under way: of tools, tasks and resources.")
         self._dropped = counter("contit_mcp_dropped_arguments", "Arguments dropped as no parameter has their name.")
-        left = counter("contit_mcp_callers_left", "Calls whose caller went away while its run went on.")
-        unknown = counter("contit_mcp_unknown_starts", "Calls that ended without knowing whether a run was started.")
+        left = counter("contit_mcp_callers_left", "Calls whose caller went away before their result.")
+        unknown = counter("contit_mcp_unknown_starts", "Calls that may or may not have started a run.")
         crashed = counter("contit_mcp_crashed_calls", "Calls that a bug in this program ended.")
         # Without labels, so that they start at 0, as above.
         self._outcomes = {"cancelled": left, StartUnknownError.__name__: unknown, UnexpectedError.__name__: crashed}
@@ -63,7 +63,7 @@ class Metrics(Listener):
         self._upstream_seconds = histogram("contit_mcp_upstream_seconds", text, ["endpoint"])
         self._connection_seconds = histogram("contit_mcp_connection_wait_seconds", "Waits for one of our connections.")
         self.upstream_in_flight = gauge("contit_mcp_upstream_in_flight", "Requests to Contit without a response yet.")
-        self.upstream_oldest = gauge("contit_mcp_upstream_oldest_seconds", "How long the oldest of these has waited.")
+        self.upstream_oldest = gauge("contit_mcp_upstream_oldest_seconds", "Age of the oldest request to Contit.")
         self.reachable = gauge("contit_mcp_contit_reachable", "Whether Contit answers, and not with 429 or 5xx.")
         self.backoff = gauge("contit_mcp_backoff_stretch", "Factor by which pauses are longer, to spare Contit.")
         self._events: dict[Event, Counter] = {
@@ -90,7 +90,7 @@ class Metrics(Listener):
         self._rejected = counter("contit_mcp_rejected_requests", "HTTP requests that were refused.", ["reason"])
         self._requests = counter("contit_mcp_http_requests", "HTTP requests by path and status.", ["path", "status"])
         self.under_way = gauge("contit_mcp_requests_under_way", "Requests to /mcp under way.", ["kind"])
-        self.most_under_way = gauge("contit_mcp_requests_under_way_limit", "How many of them are served at once.")
+        self.most_under_way = gauge("contit_mcp_requests_under_way_limit", "Requests to /mcp that are served at once.")
         self.limits_local = gauge("contit_mcp_limits_local_only", "Whether limits apply per replica, without Redis.")
         self._lag = histogram("contit_mcp_event_loop_lag_seconds", "By how much timers of the event loop are late.")
         self.ready = gauge("contit_mcp_ready", "Whether this server takes calls.")

@@ -59,7 +59,7 @@ async def test_a_fault_of_contit_after_the_start_ends_the_call_with_its_ids_afte
     began = anyio.current_time()
     report = await stage.ask("q", wait=200)
     assert (report.phase, report.run_id) == (Phase.IN_PROGRESS, "run_2")
-    assert anyio.current_time() - began < 30
+    assert 20 <= anyio.current_time() - began < 30
     stage.contit.replies.clear()
     assert (await stage.response(report)).response == answer_to("q")
 

@@ -114,7 +114,7 @@ async def test_a_start_is_not_sent_when_the_thread_is_free_less_than_5_seconds_b
 
 
 async def test_a_hundred_asks_at_once_swap_nothing() -> None:
-    """Contit's response has no run id, so two runs at once on a thread could swap (documented)."""
+    """Contit's response has no run id, so two runs at once on a thread could swap their answers (documented)."""
     stage = set_stage(EchoContit(seconds=2, latency=0.05))
     thread_id = (await stage.ask("zero")).thread_id
     wrong: list[str] = []

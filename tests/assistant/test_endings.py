@@ -123,9 +123,9 @@ async def test_a_new_process_gives_up_a_run_by_the_wall_clock_only_three_hours_b
     first = set_stage(EchoContit(seconds=1e9))
     run = await first.start("q")
     await anyio.sleep(1_800)
-    assert (await set_stage(first.contit, first.store).status(run)).phase is Phase.IN_PROGRESS
+    assert (await first.second().status(run)).phase is Phase.IN_PROGRESS
     await anyio.sleep(10_800)
-    assert (await set_stage(first.contit, first.store).status(run)).failure is Failure.NO_END_SEEN
+    assert (await first.second().status(run)).failure is Failure.NO_END_SEEN
 
 
 # --- how ends are counted

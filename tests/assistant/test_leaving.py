@@ -72,7 +72,7 @@ async def test_a_caller_that_leaves_during_a_claim_leaves_no_intent_in_the_store
 
 async def test_a_slow_status_of_contit_delays_a_deduplicated_call_by_one_poll() -> None:
     first = set_stage(EchoContit(seconds=100))
-    second = set_stage(first.contit, first.store)
+    second = first.second()
     run = await first.start("q")
     await anyio.sleep(5)
     first.contit.latency = 30.0

@@ -66,7 +66,7 @@ async def test_status_sends_no_poll_while_another_caller_waits_for_the_run() -> 
         assert (report.phase, stage.contit.count("status")) == (Phase.IN_PROGRESS, polls)
 
 
-async def test_response_of_an_earlier_run_stays_its_own() -> None:
+async def test_the_response_of_an_earlier_run_is_that_runs_own_answer() -> None:
     """Contit itself would return the newer answer, because its response takes no run id."""
     stage = set_stage()
     zero = await stage.ask("zero")
@@ -95,7 +95,7 @@ async def test_an_answer_that_is_not_stored_is_read_again_unless_a_later_run_is_
 
 
 async def test_an_answer_that_another_run_replaced_while_it_was_read_is_refused() -> None:
-    """Contit's response is the thread's (documented)."""
+    """Contit returns the latest answer of the thread, whichever run gave it (documented)."""
     stage = set_stage(EchoContit(seconds=0.1), retention=RetentionPolicy(answer=10))
     first = await stage.ask("one")
     await anyio.sleep(20)

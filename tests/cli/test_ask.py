@@ -110,12 +110,12 @@ def test_a_repeated_question_starts_a_new_run_and_the_wait_for_hosts_does_not_li
     [
         ("failed on=start", "failed", "the run failed"),
         ("401 on=start", "failed", "refused the credential (401)"),
-        ("404 on=start", "failed", "What answers is not Contit's API"),
+        ("404 on=start", "failed", "The server at CONTIT_BASE_URL is not Contit's API"),
         ("malformed on=start", "failed", "unknown whether a run was started"),
         ("401 on=status", "in_progress", "The run was started, but"),
     ],
 )
-def test_what_goes_wrong_is_an_error_with_exit_code_1(fault: str, status: str, said: str) -> None:
+def test_a_failure_is_an_error_with_exit_code_1(fault: str, status: str, said: str) -> None:
     """If there is a run, its ids and the command that fetches its answer are printed too."""
     with contit(SandboxOptions(run_seconds=0.2)) as sandbox:
         sandbox.record.add_fault(parse_fault(f"{fault} times=2"))

@@ -199,7 +199,7 @@ async def test_each_state_of_the_credential_has_its_own_finding_and_hint(
 async def test_an_address_that_does_not_answer_as_contit_does_is_reported(
     without_key: int, with_key: int, said: str
 ) -> None:
-    """It gets the credential only if it has asked for one."""
+    """The address gets the credential only if it has asked for one."""
     received: list[Request] = []
 
     async def reply(request: Request) -> Response:

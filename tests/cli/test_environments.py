@@ -1,4 +1,4 @@
-"""Every command starts in every environment. What was set for other programs is ignored, in one line if it matters."""
+"""Every command starts in every environment. One note names the bad values for other programs that it ignores."""
 
 import itertools
 import json

@@ -227,7 +227,7 @@ def test_the_key_goes_into_a_file_that_nobody_else_can_read(state: Path) -> None
 
 
 def test_no_key_is_left_behind(home: Path, state: Path) -> None:
-    """A broken file of another host keeps it only if the file names it."""
+    """A broken file of another host keeps the key only if it names the key's file."""
     key = {"CONTIT_API_KEY": "key"}
     install(0, "cursor", **key)
     install(0, "cursor", CONTIT_ACCESS_TOKEN="ctpat_x")

@@ -1,1 +1,1 @@
-"""The official conformance suite, against our own server and against ours with the suite's fixtures on it."""
+"""The official conformance suite, against `contit-mcp http`, and against our HTTP stack with the suite's fixtures."""

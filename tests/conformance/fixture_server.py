@@ -1,4 +1,4 @@
-"""Serves what the suite calls on our HTTP stack and a free port: run it as a module."""
+"""Serves the suite's fixtures with our HTTP stack, on a free port; run it as a module."""
 
 import os
 

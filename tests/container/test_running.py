@@ -85,7 +85,7 @@ async def test_the_argument_stdio_makes_it_a_stdio_server(engine: Engine, build:
 
 
 async def test_a_stop_returns_a_handle_to_a_waiting_caller_and_ends_with_code_0(engine: Engine, build: Build) -> None:
-    """Within the promised 5 s, also as a child of the namespace's first process."""
+    """Within the promised 5 s; tini, the container's first process, passes the signal on."""
     async with serving(engine, build, runs=SandboxOptions(run_seconds=60)) as (container, url, record):
         async with caller(**KEY) as http, anyio.create_task_group() as tasks:
             found: list[dict[str, Any]] = []

@@ -85,21 +85,19 @@ def answers(body: bytes, **more: str) -> Behaviour:
 
 @asynccontextmanager
 async def raw_server(behave: Behaviour, tls: ssl.SSLContext | None = None) -> AsyncIterator[RawServer]:
-    """Serve while inside; each connection is closed when `behave` returns."""
+    """Serve until the block ends; each connection is closed when `behave` returns."""
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
     server = RawServer(listener.extra(SocketAttribute.local_port))
 
-    async def serve(accepted: SocketStream) -> None:
+    async def serve(tcp: SocketStream) -> None:
         server.connections += 1
         # Some tests want a client that leaves, or that does not trust the certificate.
         with suppress(ssl.SSLError, anyio.BrokenResourceError, anyio.EndOfStream):
-            async with accepted:
-                stream: ByteStream = accepted
+            async with tcp:
+                stream: ByteStream = tcp
                 if tls is not None:
-                    stream = await TLSStream.wrap(
-                        accepted, server_side=True, ssl_context=tls, standard_compatible=False
-                    )
-                await behave(Connection(server, accepted, stream))
+                    stream = await TLSStream.wrap(tcp, server_side=True, ssl_context=tls, standard_compatible=False)
+                await behave(Connection(server, tcp, stream))
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, serve)

@@ -70,7 +70,7 @@ async def test_after_a_connection_that_broke_a_read_is_repeated_and_a_start_may_
         with pytest.raises(errors.APIError) as caught:
             await client.thread_response("thread-1")
         assert type(caught.value) is kind
-    assert server.connections == 5 or name == "broken gzip"  # which leaves the connection as it is
+    assert server.connections == 5 or name == "broken gzip"  # whose connection is used again
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])

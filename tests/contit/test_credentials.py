@@ -17,17 +17,7 @@ from contit_mcp.config.values import SecretValue
 from contit_mcp.contit.auth import AccessTokenAuth, APIKeyAuth
 from contit_mcp.contit.client import ContitClient
 from contit_mcp.errors import ConfigurationError
-from tests.contit.upstream import (
-    HANGS,
-    START_OK,
-    STARTED,
-    TOKEN_URL,
-    Kept,
-    client_credentials,
-    contit_client,
-    scripted,
-    start,
-)
+from tests.contit.upstream import HANGS, START_OK, STARTED, TOKEN_URL, Kept, contit_client, scripted, start, token_auth
 from tests.echo_contit import EchoContit, Reply, Script
 
 pytestmark = pytest.mark.anyio
@@ -83,7 +73,7 @@ UNUSABLE = ("two\nlines", "two\r\nX-Evil: 1", "nul\x00", "ünicode", " blank", "
 @pytest.mark.parametrize("secret", UNUSABLE)
 async def test_a_credential_that_no_header_can_carry_is_named_without_its_value(secret: str) -> None:
     value, tokens, upstream = SecretValue("CONTIT_CLIENT_SECRET", value=secret), scripted(token()), scripted(START_OK)
-    for auth in (APIKeyAuth(value), AccessTokenAuth(value), client_credentials(tokens, secret)):
+    for auth in (APIKeyAuth(value), AccessTokenAuth(value), token_auth(tokens, secret)):
         with pytest.raises(ConfigurationError) as caught:
             await start(contit_client(upstream, auth=auth))
         assert caught.value.message.startswith("CONTIT_CLIENT_SECRET ")
@@ -111,7 +101,7 @@ def contit(*, accepts: Callable[[str], bool] = lambda _: True) -> EchoContit:
 
 
 def client_for(tokens: EchoContit, upstream: EchoContit) -> ContitClient:
-    return contit_client(upstream, auth=client_credentials(tokens, SECRET))
+    return contit_client(upstream, auth=token_auth(tokens, SECRET))
 
 
 def sent_tokens(upstream: EchoContit) -> list[str]:
@@ -126,7 +116,7 @@ async def fifty_times(ask: Callable[[], Coroutine[None, None, object]]) -> None:
 
 async def test_a_token_is_asked_for_as_documented_and_never_shown(logged: io.StringIO) -> None:
     tokens, upstream = scripted(token()), contit()
-    auth = client_credentials(tokens, SECRET)
+    auth = token_auth(tokens, SECRET)
     await contit_client(upstream, auth=auth).run_status("t", "r")
     (request,) = tokens.received
     assert (request.method, str(request.url)) == ("POST", TOKEN_URL)

@@ -26,10 +26,10 @@ from tests.contit.upstream import (
     STARTED,
     Call,
     Kept,
-    client_credentials,
     contit_client,
     scripted,
     start,
+    token_auth,
 )
 from tests.echo_contit import EchoContit, Reply, Script
 
@@ -239,7 +239,7 @@ async def test_polls_wait_for_a_retry_after_together_and_go_on_spread_out() -> N
 
 
 async def test_a_failing_token_endpoint_is_no_fault_of_contit() -> None:
-    auth = client_credentials(scripted(Reply(503, headers={"Retry-After": "600"})))
+    auth = token_auth(scripted(Reply(503, headers={"Retry-After": "600"})))
     client = contit_client(scripted(RUNNING), auth=auth, retry=ONCE)
     await poll(client, 100)
     assert client.backoff.stretch == 1.0
@@ -321,5 +321,5 @@ async def test_every_request_is_counted_when_it_ends_with_its_endpoint_status_an
     """Tokens are an endpoint of their own. A start that is not sent because of a pause is an event."""
     counted = Counted()
     stats = start_call_stats(counted)
-    await call(contit_client(scripted(*script), auth=client_credentials(scripted(TOKEN)), retry=ONCE))
+    await call(contit_client(scripted(*script), auth=token_auth(scripted(TOKEN)), retry=ONCE))
     assert (counted.requests, counted.events, stats.requests) == (requests, events, len(requests))

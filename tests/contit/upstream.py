@@ -28,17 +28,13 @@ def scripted(*script: Script) -> EchoContit:
 
 
 def contit_client(
-    upstream: httpx.AsyncBaseTransport,
-    *,
-    auth: httpx.Auth | None = None,
-    base_url: str = BASE_URL,
-    retry: RetryPolicy | None = None,
+    upstream: EchoContit, *, auth: httpx.Auth | None = None, base_url: str = BASE_URL, retry: RetryPolicy | None = None
 ) -> ContitClient:
     """Build the client as production does, with `upstream` in place of the network."""
     return ContitClient(build_http_client(base_url, transport=upstream), auth=auth, retry=retry or RetryPolicy())
 
 
-def client_credentials(tokens: EchoContit, secret: str = "client-secret") -> ClientCredentialsAuth:
+def token_auth(tokens: EchoContit, secret: str = "client-secret") -> ClientCredentialsAuth:
     """Return the OAuth2 credential, with `tokens` as its endpoint."""
     value = SecretValue("CONTIT_CLIENT_SECRET", value=secret)
     http = build_http_client("", transport=tokens)

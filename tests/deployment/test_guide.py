@@ -66,7 +66,7 @@ def script(port: int) -> str:
 
 @contextmanager
 def machine(folder: Path) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
-    """Make a clone and the guide's commands; yield the environment, and what replaces which text of the guide."""
+    """Make a clone and the guide's commands; yield the environment, and the guide's texts with their replacements."""
     engine, commands = folder / "engine", folder / "bin"
     engine.mkdir()
     commands.mkdir()

@@ -59,7 +59,7 @@ def test_every_manifest_is_valid_by_the_published_schemas(version: str) -> None:
 
 
 def test_the_kustomization_names_or_offers_every_file_and_names_the_image_by_digest() -> None:
-    """A tag can be moved, a digest cannot. The guide tags the image with the version."""
+    """It offers optional files in comments. A tag can be moved, a digest cannot. The guide's tag is the version."""
     offered = re.findall(r"^  # - (\S+)", KUSTOMIZATION, re.MULTILINE)
     named = sorted([*APPLIED["resources"], *offered, "kustomization.yaml"])
     assert named == sorted(path.name for path in KUBERNETES.glob("*.yaml"))

@@ -14,14 +14,13 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from contit_mcp import errors
-from contit_mcp.errors import UnexpectedError
 from contit_mcp.http.app import KNOWN_PATHS
 from contit_mcp.telemetry.metrics import RUN_ENDS
 from tests.children import INITIALIZE, QUESTION, TOKEN_MODE, TOKENS, Served, contit
 from tests.deployment.manifests import GUIDE
 from tests.rules.tree import PACKAGE, ROOT
 
-OUTCOMES = {name for name in vars(errors) if name.endswith("Error")} | {UnexpectedError.__name__}
+OUTCOMES = {name for name in vars(errors) if name.endswith("Error")}
 OUTCOMES |= {"completed", "in_progress", "failed", "cancelled"}
 ALERTS = ROOT / "configs" / "prometheus" / "alerts.yaml"
 GROUPS = yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["groups"]

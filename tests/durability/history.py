@@ -188,13 +188,10 @@ class History:
         if call.prompt is not None:
             self._check(run.prompt == call.prompt, f"{call} got another question's run: {run}")
             self._check(call.thread_id in {None, run.thread_id}, f"{call} got a run elsewhere: {run}")
-            self._check(
-                report.deduplicated is (run not in call.starts),
-                f"{call} says deduplicated={report.deduplicated} of {run}",
-            )
-            self._check(
-                report.maybe_twice or not call.must_warn or report.deduplicated, f"{call} does not warn: {report}"
-            )
+            deduplicated = run not in call.starts
+            self._check(report.deduplicated is deduplicated, f"{call} says {report.deduplicated=} of {run}")
+            warns_if_it_must = report.maybe_twice or not call.must_warn or report.deduplicated
+            self._check(warns_if_it_must, f"{call} does not warn: {report}")
             self.counts[WARNED] += report.maybe_twice
         if report.phase is Phase.COMPLETED:
             self._check(run.ends <= now and run.word == "completed", f"{call}: {run} is not completed")
@@ -205,7 +202,7 @@ class History:
             run.awaited = True
 
     def _is_forgotten(self, call: Call, now: float) -> bool:
-        """Whether it asked for a thread's latest answer, and no run on that thread is remembered."""
+        """Whether the call asked for a thread's latest answer, and no run on that thread is remembered."""
         kept = [(run, run.stored_at) for run in self.runs if run.thread_id == call.thread_id and run.stored_at]
         old = [now > run.accepted + self.retention.record or since > call.began for run, since in kept]
         forgotten = not self.strict or all(old)

@@ -81,7 +81,7 @@ class StoreThatFails(AnyOrder):
 
     @rule(empty=st.booleans())
     def store_comes_back(self, empty: bool) -> None:
-        """Twice empty within one claim is beyond what is promised."""
+        """A store that is emptied twice within one claim is beyond what is promised."""
         self.world.shared.down = False
         if empty and self.world.now > self.emptied_at + 10.0:
             self.emptied_at = self.world.now

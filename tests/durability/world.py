@@ -101,9 +101,7 @@ class MortalStore:
         return result
 
     async def _way(self) -> None:
-        if not self.alive:
-            raise Killed
-        if self.shared.seconds:
+        if self.alive and self.shared.seconds:
             await anyio.sleep(self.shared.seconds * self.shared.chance.random())
         if not self.alive:
             raise Killed

@@ -13,14 +13,11 @@ from starlette.types import Receive, Scope, Send
 from contit_mcp.sandbox.options import SandboxOptions, ScriptedAnswer, parse_fault
 from tests import children
 from tests.children import COMMAND, QUESTION, Child, clean_environment, piped, runs, sandbox_on_port, stdio_child
+from tests.cli.command_line import upstream
 
 pytestmark = pytest.mark.anyio
 
 ENDINGS = {"EOF": None, "SIGTERM": signal.SIGTERM, "SIGINT": signal.SIGINT}
-
-
-def upstream(url: str, **more: str) -> dict[str, str]:
-    return {"CONTIT_BASE_URL": url, "CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_LOG_LEVEL": "DEBUG", **more}
 
 
 async def ends(child: Child, by: str) -> None:
@@ -39,13 +36,14 @@ async def send_ask(child: Child, number: int, prompt: str = QUESTION) -> None:
 async def test_no_secret_prompt_or_answer_is_written_anywhere_but_in_the_result(on: str) -> None:
     """The log is at DEBUG. Faults of many kinds are injected. stdout has JSON-RPC messages alone."""
     key = "KEY-MARKER-4711"
+    given = {"CONTIT_API_KEY": key, "CONTIT_MCP_LOG_LEVEL": "DEBUG"}
     kinds = (
         "403", "404", "429", "500", "503", "redirect", "html", "html-error", "empty", "malformed", "missing-field",
         "drop-before", "drop-after",
     )  # fmt: skip
     options = SandboxOptions(run_seconds=0.1, api_keys=frozenset({key}))
     with anyio.fail_after(90):
-        async with sandbox_on_port(options) as (url, sandbox), stdio_child(upstream(url, CONTIT_API_KEY=key)) as child:
+        async with sandbox_on_port(options) as (url, sandbox), stdio_child(upstream(url, **given)) as child:
             await child.initialize()
             for number, kind in enumerate(kinds, start=10):
                 sandbox.clear_faults()

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_an_error_says_what_happened_and_what_to_do(host: Host, contit: SandboxRecord) -> None:
-    """In the fields and in the text, because some hosts show their model only one of them."""
+    """Both are in the fields and in the text, because some hosts show their model only one of the two."""
     result = await host.call("contit_ask", prompt="   ")
     assert result.is_error
     assert result.error

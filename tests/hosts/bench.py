@@ -104,6 +104,16 @@ def bare_environment(home: Path, *first_on_path: Path, **more: str) -> dict[str,
     return {"HOME": str(home), "PATH": path, "LANG": "C.UTF-8", "TERM": "dumb", "NO_COLOR": "1", **more}
 
 
+def run(command: Sequence[str | Path], environment: dict[str, str]) -> str:
+    """Run a program in its home folder, and return its stdout. It has to end well, and in time."""
+    done = subprocess.run(
+        [str(part) for part in command], cwd=environment["HOME"], env=environment,
+        input="", capture_output=True, text=True, check=False, timeout=150,
+    )  # fmt: skip
+    assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout[-3_000:]}\n{done.stderr[-3_000:]}"
+    return done.stdout
+
+
 # --- One client, and what reached its model or its caller
 
 
@@ -121,13 +131,8 @@ class Trial:
     home: Path
 
     def run(self, command: Sequence[str | Path], *path: Path, **environment: str) -> str:
-        """Run a program in a bare environment, and return its stdout. It has to end well, and in time."""
-        done = subprocess.run(
-            [str(part) for part in command], cwd=self.home, env=bare_environment(self.home, *path, **environment),
-            input="", capture_output=True, text=True, check=False, timeout=150,
-        )  # fmt: skip
-        assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout[-3_000:]}\n{done.stderr[-3_000:]}"
-        return done.stdout
+        """Run a program in a bare environment, and return its stdout."""
+        return run(command, bare_environment(self.home, *path, **environment))
 
     def program(self, name: str, interpreter: Path, **more: object) -> str:
         """Run one of our programs in a client's environment, and return its stdout: see programs/README.md."""

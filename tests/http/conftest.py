@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.children import Contit, Served, anyio_backend, contit
+from tests.redis_server import own_redis
 
-__all__ = ["anyio_backend"]
+__all__ = ["anyio_backend", "own_redis"]
 
 
 @pytest.fixture(scope="module")

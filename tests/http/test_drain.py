@@ -14,22 +14,9 @@ import pytest
 
 from contit_mcp.sandbox.options import Fault, SandboxOptions
 from contit_mcp.sandbox.record import SandboxRecord
-from tests.children import (
-    COMMAND,
-    ERAS,
-    QUESTION,
-    SEAL_KEY,
-    TOKEN_MODE,
-    TOKENS,
-    Served,
-    ask,
-    call,
-    caller,
-    deployed,
-    deployment,
-    request_of,
-)
-from tests.redis_server import redis_server
+from tests import children
+from tests.children import COMMAND, ERAS, QUESTION, TOKENS, Served, ask, call, caller, deployed, deployment, request_of
+from tests.redis_server import RedisServer
 
 pytestmark = pytest.mark.anyio
 
@@ -70,30 +57,29 @@ async def until_started(sandbox: SandboxRecord) -> None:
 
 @pytest.mark.parametrize(("token", "count"), [(TOKENS["anna"], 200), (None, 60)])
 async def test_asks_in_flight_get_handles_that_the_next_process_answers(
-    token: str | None, count: int, tmp_path: Path
+    token: str | None, count: int, tmp_path: Path, own_redis: RedisServer
 ) -> None:
     """Sealed handles with Redis, and plain ids with SQLite."""
     environment = {"CONTIT_MCP_CALLS_PER_CALLER": "500", "CONTIT_MCP_REQUESTS_PER_MINUTE": "2000"}
-    with redis_server(tmp_path) as redis:
-        if token:
-            environment |= TOKEN_MODE | {"CONTIT_MCP_STORE": redis.url}
-        else:
-            environment["CONTIT_MCP_STORE"] = f"sqlite:{tmp_path / 'runs.db'}"
-        options = SandboxOptions(run_seconds=4 + count * 0.08)
-        async with deployment(options, **environment) as (server, sandbox), caller(token) as http:
-            async with asking(http, server, count) as handles:
-                await server.logged("run.started", count)
-                code, seconds = await server.end()
-            assert (code, seconds < WITHIN) == (0, True)
-            assert Counter(handle["status"] for handle in handles) == {"in_progress": count}
-            assert len({(handle["thread_id"], handle["run_id"]) for handle in handles}) == count
-            assert not [line for line in server.lines if line["level"] == "error"]
-            async with deployed(server.environment) as following:
-                for handle in handles:
-                    ids = {name: handle[name] for name in ("thread_id", "run_id")}
-                    result = await call(http, following, "contit_response", "modern", **ids, wait_seconds=60)
-                    assert result["structuredContent"]["status"] == "completed"
-            assert len(sandbox.runs) == count
+    if token:
+        environment |= children.TOKEN_MODE | {"CONTIT_MCP_STORE": own_redis.url}
+    else:
+        environment["CONTIT_MCP_STORE"] = f"sqlite:{tmp_path / 'runs.db'}"
+    options = SandboxOptions(run_seconds=4 + count * 0.08)
+    async with deployment(options, **environment) as (server, sandbox), caller(token) as http:
+        async with asking(http, server, count) as handles:
+            await server.logged("run.started", count)
+            code, seconds = await server.end()
+        assert (code, seconds < WITHIN) == (0, True)
+        assert Counter(handle["status"] for handle in handles) == {"in_progress": count}
+        assert len({(handle["thread_id"], handle["run_id"]) for handle in handles}) == count
+        assert not [line for line in server.lines if line["level"] == "error"]
+        async with deployed(server.environment) as following:
+            for handle in handles:
+                ids = {name: handle[name] for name in ("thread_id", "run_id")}
+                result = await call(http, following, "contit_response", "modern", **ids, wait_seconds=60)
+                assert result["structuredContent"]["status"] == "completed"
+        assert len(sandbox.runs) == count
 
 
 def after(statements: str) -> list[str]:
@@ -218,54 +204,47 @@ async def test_a_second_signal_ends_the_process_at_once() -> None:
 
 
 @pytest.mark.parametrize("trouble", ["stops", "hangs"])
-async def test_a_redis_in_trouble_costs_no_handle_and_delays_no_exit(tmp_path: Path, trouble: str) -> None:
+async def test_a_redis_in_trouble_costs_no_handle_and_delays_no_exit(own_redis: RedisServer, trouble: str) -> None:
     """When a Kubernetes node is drained, the server and Redis are ended together."""
-    with redis_server(tmp_path) as redis:
-        environment: dict[str, Any] = {"CONTIT_MCP_STORE": redis.url, "CONTIT_MCP_SEAL_KEY": SEAL_KEY}
-        async with drained(20, SandboxOptions(run_seconds=60), **environment) as (server, sandbox, found):
-            await server.logged("run.started", 20)
-            redis.stop() if trouble == "stops" else redis.freeze()
-        if trouble == "hangs":
-            redis.thaw()
+    environment: dict[str, Any] = {"CONTIT_MCP_STORE": own_redis.url, "CONTIT_MCP_SEAL_KEY": children.SEAL_KEY}
+    async with drained(20, SandboxOptions(run_seconds=60), **environment) as (server, sandbox, found):
+        await server.logged("run.started", 20)
+        own_redis.stop() if trouble == "stops" else own_redis.freeze()
+    if trouble == "hangs":
+        own_redis.thaw()
     assert [each["status"] for each in found] == ["in_progress"] * 20
     assert len({each["run_id"] for each in found}) == len(sandbox.runs) == 20
 
 
-async def test_a_call_that_was_accepted_just_before_the_signal_gets_its_handle(tmp_path: Path) -> None:
+async def test_a_call_that_was_accepted_just_before_the_signal_gets_its_handle(own_redis: RedisServer) -> None:
     """It has not reached its tool yet, and its client may never retry."""
-    with redis_server(tmp_path) as redis:
-        store = {"CONTIT_MCP_STORE": redis.url, "CONTIT_MCP_SEAL_KEY": SEAL_KEY}
-        async with deployment(SandboxOptions(run_seconds=60), **store) as (server, _), caller() as http:
-            redis.freeze()  # Redis counts the requests
-            async with asking(http, server) as found:
-                await anyio.sleep(0.1)
-                server.process.send_signal(signal.SIGTERM)
-                await server.logged("server.stopping")
-                redis.thaw()
-            assert await server.ended() == 0
+    store = {"CONTIT_MCP_STORE": own_redis.url, "CONTIT_MCP_SEAL_KEY": children.SEAL_KEY}
+    async with deployment(SandboxOptions(run_seconds=60), **store) as (server, _), caller() as http:
+        own_redis.freeze()  # Redis counts the requests
+        async with asking(http, server) as found:
+            await anyio.sleep(0.1)
+            server.process.send_signal(signal.SIGTERM)
+            await server.logged("server.stopping")
+            own_redis.thaw()
+        assert await server.ended() == 0
     assert [each["status"] for each in found] == ["in_progress"], found
 
 
-async def test_a_call_that_a_drain_cuts_off_after_its_start_gets_a_500(tmp_path: Path) -> None:
+async def test_a_call_that_a_drain_cuts_off_after_its_start_gets_a_500(own_redis: RedisServer) -> None:
     """With a 503, a proxy would send the question to another replica, and it would run twice."""
     options = SandboxOptions(faults=(Fault("delay", on="start", seconds=1.8),))
-    with redis_server(tmp_path) as redis:
-        store = {"CONTIT_MCP_STORE": redis.url, "CONTIT_MCP_SEAL_KEY": SEAL_KEY}
-        async with (
-            deployment(options, **store) as (server, sandbox),
-            caller() as http,
-            anyio.create_task_group() as tasks,
-        ):
+    store = {"CONTIT_MCP_STORE": own_redis.url, "CONTIT_MCP_SEAL_KEY": children.SEAL_KEY}
+    async with deployment(options, **store) as (server, sandbox), caller() as http, anyio.create_task_group() as tasks:
 
-            async def end() -> None:
-                await until_started(sandbox)
-                redis.freeze()  # storing the ids takes 2 s then, and with the start longer than the drain waits
-                code, seconds = await server.end()
-                redis.thaw()
-                assert (code, seconds < WITHIN) == (0, True)
+        async def end() -> None:
+            await until_started(sandbox)
+            own_redis.freeze()  # storing the ids takes 2 s then, and with the start longer than the drain waits
+            code, seconds = await server.end()
+            own_redis.thaw()
+            assert (code, seconds < WITHIN) == (0, True)
 
-            tasks.start_soon(end)
-            response = await http.post(server.url, **request_of("modern", "contit_ask", {"prompt": QUESTION}))
+        tasks.start_soon(end)
+        response = await http.post(server.url, **request_of("modern", "contit_ask", {"prompt": QUESTION}))
     assert response.status_code == 500
     assert response.json()["id"] == 1
     assert "may have been started" in response.json()["error"]["message"]

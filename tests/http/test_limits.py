@@ -1,7 +1,6 @@
-"""Limits for one caller and for all together, and that what is counted in flight is counted down again."""
+"""Limits for one caller and for all together; no call that has ended stays counted as in flight."""
 
 from collections import Counter
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,22 +14,9 @@ from mcp.client import Client
 
 from contit_mcp.http.rate import MOST_COUNTS, RequestRate
 from contit_mcp.sandbox.options import Fault, SandboxOptions
-from tests.children import (
-    ERAS,
-    QUESTION,
-    TOKEN_MODE,
-    TOKENS,
-    Served,
-    ask,
-    call,
-    caller,
-    deployed,
-    deployment,
-    message_of,
-    request_of,
-    runs,
-)
-from tests.redis_server import redis_server
+from tests import children
+from tests.children import ERAS, QUESTION, TOKEN_MODE, TOKENS, Served, ask, call, caller, deployment, message_of, runs
+from tests.redis_server import RedisServer
 
 pytestmark = pytest.mark.anyio
 
@@ -75,41 +61,40 @@ async def test_the_sdk_s_client_gets_the_reason_of_a_refusal(mode: Any) -> None:
     assert "Too many requests; go on in" in f"{caught.getrepr()}"
 
 
-async def test_replicas_count_together_in_redis_and_alone_while_it_is_down(tmp_path: Path) -> None:
-    with redis_server(tmp_path) as redis:
-        limits = {**TOKEN_MODE, "CONTIT_MCP_STORE": redis.url, "CONTIT_MCP_REQUESTS_PER_MINUTE": "120"}
-        async with (
-            deployment(None, **limits) as (one, _),
-            deployed(one.environment) as other,
-            caller(TOKENS["anna"]) as anna,
-        ):
-            found: Counter[int] = Counter()
+async def test_replicas_count_together_in_redis_and_alone_while_it_is_down(own_redis: RedisServer) -> None:
+    limits = {**TOKEN_MODE, "CONTIT_MCP_STORE": own_redis.url, "CONTIT_MCP_REQUESTS_PER_MINUTE": "120"}
+    async with (
+        deployment(None, **limits) as (one, _),
+        children.deployed(one.environment) as other,
+        caller(TOKENS["anna"]) as anna,
+    ):
+        found: Counter[int] = Counter()
 
-            async def burst(times: int, *servers: Served) -> float:
-                async def post(server: Served) -> None:
-                    found.update(await statuses(anna, server, LISTING))
+        async def burst(times: int, *servers: Served) -> float:
+            async def post(server: Served) -> None:
+                found.update(await statuses(anna, server, LISTING))
 
-                began = anyio.current_time()
-                async with anyio.create_task_group() as tasks:
-                    for server in servers * times:
-                        tasks.start_soon(post, server)
-                return anyio.current_time() - began
+            began = anyio.current_time()
+            async with anyio.create_task_group() as tasks:
+                for server in servers * times:
+                    tasks.start_soon(post, server)
+            return anyio.current_time() - began
 
-            seconds = await burst(80, one, other)
-            assert found.total() == 160
-            assert 120 <= found[200] <= 125 + 2 * seconds  # the window slides on meanwhile, by two a second
-            redis.stop()
-            for server in (one, other):
-                assert await burst(20, server) < 5
-                assert [line["level"] for line in server.named("limits.local_only")] == ["warning"]
-            assert found[200] >= 160, "no call is refused because Redis is down"
-            redis.start()
-            for server in (one, other):
-                while not server.named("limits.shared"):
-                    await anyio.sleep(0.5)
-                    await anna.post(server.url, **LISTING)
-                assert [len(server.named(f"limits.{state}")) for state in ("local_only", "shared")] == [1, 1]
-                assert redis.password not in server.stderr
+        seconds = await burst(80, one, other)
+        assert found.total() == 160
+        assert 120 <= found[200] <= 125 + 2 * seconds  # the window slides on meanwhile, by two a second
+        own_redis.stop()
+        for server in (one, other):
+            assert await burst(20, server) < 5
+            assert [line["level"] for line in server.named("limits.local_only")] == ["warning"]
+        assert found[200] >= 160, "no call is refused because Redis is down"
+        own_redis.start()
+        for server in (one, other):
+            while not server.named("limits.shared"):
+                await anyio.sleep(0.5)
+                await anna.post(server.url, **LISTING)
+            assert [len(server.named(f"limits.{state}")) for state in ("local_only", "shared")] == [1, 1]
+            assert own_redis.password not in server.stderr
 
 
 async def test_more_calls_at_once_than_there_is_room_for_are_refused_and_the_rest_is_served() -> None:
@@ -120,7 +105,7 @@ async def test_more_calls_at_once_than_there_is_room_for_are_refused_and_the_res
 
         async def post(http: httpx.AsyncClient, number: int) -> None:
             arguments = {"prompt": f"{QUESTION} ({number})"}
-            response = await http.post(server.url, **request_of(ERAS[number % 2], "contit_ask", arguments))
+            response = await http.post(server.url, **children.request_of(ERAS[number % 2], "contit_ask", arguments))
             found[response.status_code] += 1
             if response.status_code != 200:
                 refused.add((response.json()["error"]["data"]["reason"], response.headers["retry-after"]))

@@ -1,7 +1,6 @@
 """Probes and metrics: who may ask for them, and that they are true."""
 
 from collections import Counter
-from pathlib import Path
 
 import anyio
 import pytest
@@ -10,7 +9,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from contit_mcp.sandbox.options import Fault, SandboxOptions
 from contit_mcp.telemetry.metrics import Metrics
 from tests.children import QUESTION, TOKEN_MODE, TOKENS, ask, call, caller, deployment, request_of, runs, samples
-from tests.redis_server import redis_server
+from tests.redis_server import RedisServer
 
 pytestmark = pytest.mark.anyio
 
@@ -75,32 +74,31 @@ async def test_metrics_have_a_port_of_their_own_and_both_formats() -> None:
         assert exemplars == {server.named("call.finished")[0]["trace_id"]}
 
 
-async def test_every_metric_counts_what_happened(tmp_path: Path) -> None:
+async def test_every_metric_counts_what_happened(own_redis: RedisServer) -> None:
     faults = (Fault("503", on="start", times=1, retry_after="0"),)
-    with redis_server(tmp_path) as redis:
-        environment = {**TOKEN_MODE, "CONTIT_MCP_STORE": redis.url}
-        async with deployment(SandboxOptions(run_seconds=3, faults=faults), **environment) as (server, sandbox):
-            async with caller(TOKENS["anna"]) as http, caller() as stranger:
-                async with anyio.create_task_group() as tasks:  # one run for both, after one retry of its start
-                    tasks.start_soon(ask, http, server)
-                    await runs(sandbox, 1)
-                    tasks.start_soon(ask, http, server, "modern")
-                    both = {"calls_in_flight": 2, "requests_under_way{kind=call}": 2, "pollers": 1, "runs_in_flight": 1}
-                    gauges = {f"contit_mcp_{name}": float(count) for name, count in both.items()}.items()
-                    while not gauges <= (await server.metrics()).items():
-                        await anyio.sleep(0.01)
-                unknown = {"thread_id": "no", "run_id": "no", "session_id": "s", "chat_id": "c"}
-                assert (await call(http, server, "contit_status", **unknown))["isError"]
-                sandbox.add_fault(Fault("drop-before", on="start"))
-                assert (await call(http, server, "contit_start", prompt="Never arrives"))["isError"]
-                sandbox.add_fault(Fault("failed", on="start"))
-                assert (await call(http, server, "contit_ask", prompt="How many pages are there?"))["isError"]
-                assert (await stranger.post(server.url, **request_of("modern", "contit_ask", {}))).status_code == 401
-                assert (await stranger.get(f"{server.base}/nowhere")).status_code == 404
-                redis.stop()
-                await call(http, server, "contit_start", prompt="Show me the three cheapest tents")
-            found = await server.metrics()
-            polled = sum(request.endpoint == "status" for request in sandbox.requests)
+    environment = {**TOKEN_MODE, "CONTIT_MCP_STORE": own_redis.url}
+    async with deployment(SandboxOptions(run_seconds=3, faults=faults), **environment) as (server, sandbox):
+        async with caller(TOKENS["anna"]) as http, caller() as stranger:
+            async with anyio.create_task_group() as tasks:  # one run for both, after one retry of its start
+                tasks.start_soon(ask, http, server)
+                await runs(sandbox, 1)
+                tasks.start_soon(ask, http, server, "modern")
+                both = {"calls_in_flight": 2, "requests_under_way{kind=call}": 2, "pollers": 1, "runs_in_flight": 1}
+                gauges = {f"contit_mcp_{name}": float(count) for name, count in both.items()}.items()
+                while not gauges <= (await server.metrics()).items():
+                    await anyio.sleep(0.01)
+            unknown = {"thread_id": "no", "run_id": "no", "session_id": "s", "chat_id": "c"}
+            assert (await call(http, server, "contit_status", **unknown))["isError"]
+            sandbox.add_fault(Fault("drop-before", on="start"))
+            assert (await call(http, server, "contit_start", prompt="Never arrives"))["isError"]
+            sandbox.add_fault(Fault("failed", on="start"))
+            assert (await call(http, server, "contit_ask", prompt="How many pages are there?"))["isError"]
+            assert (await stranger.post(server.url, **request_of("modern", "contit_ask", {}))).status_code == 401
+            assert (await stranger.get(f"{server.base}/nowhere")).status_code == 404
+            own_redis.stop()
+            await call(http, server, "contit_start", prompt="Show me the three cheapest tents")
+        found = await server.metrics()
+        polled = sum(request.endpoint == "status" for request in sandbox.requests)
     answered = Counter(request.endpoint for request in sandbox.requests if request.status == 200)
     counted = ("contit_mcp_calls_total", "contit_mcp_upstream_requests_total")
     assert {name.removeprefix("contit_mcp_"): n for name, n in found.items() if name.startswith(counted)} == {

@@ -45,7 +45,7 @@ def ids_of(result: dict[str, Any]) -> tuple[str, str]:
 
 
 def failures(server: Served, who: Headers, thread_id: str, run_id: str, *, both_ids: bool = False) -> list[str]:
-    """Return the errors of all calls with these ids, or of those that take both, without these ids and the trace id."""
+    """Return the errors of all calls with these ids (`both_ids`: of those that take both), with all ids taken out."""
     thread: dict[str, Any] = {"thread_id": thread_id}
     both = thread | {"run_id": run_id}
     calls = [("contit_status", both), ("contit_status", both | {"wait_seconds": 1}), ("contit_response", both)]

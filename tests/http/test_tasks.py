@@ -3,7 +3,6 @@
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -13,7 +12,7 @@ import pytest
 from contit_mcp.sandbox.options import Fault, SandboxOptions
 from contit_mcp.tasks.extension import IDENTIFIER
 from tests.children import QUESTION, TOKEN_MODE, TOKENS, Served, caller, deployed, deployment, message_of, messages_in
-from tests.redis_server import redis_server
+from tests.redis_server import RedisServer
 
 pytestmark = pytest.mark.anyio
 
@@ -79,19 +78,18 @@ async def test_a_task_outlives_its_process_if_another_has_the_same_seal_key() ->
         assert again["response"] == structure["response"]
 
 
-async def test_replicas_that_share_a_store_agree_on_what_was_cancelled(tmp_path: Path) -> None:
+async def test_replicas_that_share_a_store_agree_on_what_was_cancelled(own_redis: RedisServer) -> None:
     """It stays cancelled although its run goes on and ends."""
-    with redis_server(tmp_path) as redis:
-        async with two_replicas(redis.url) as (one, other), caller(TOKENS["anna"]) as anna:
-            task, kept = await create(anna, one), await create(anna, one, "How many articles are there?")
-            assert (await about(anna, other, task, "cancel"))["result"]["resultType"] == "complete"
-            for server in (one, other):
-                assert (await about(anna, server, task))["result"]["status"] == "cancelled"
-                assert (await about(anna, server, kept))["result"]["status"] in {"working", "completed"}
-            assert (await one.end())[0] == 0
-            await anyio.sleep(2.5)
-            assert (await about(anna, other, task))["result"]["status"] == "cancelled"
-            assert (await ended(anna, other, kept))["status"] == "completed"
+    async with two_replicas(own_redis.url) as (one, other), caller(TOKENS["anna"]) as anna:
+        task, kept = await create(anna, one), await create(anna, one, "How many articles are there?")
+        assert (await about(anna, other, task, "cancel"))["result"]["resultType"] == "complete"
+        for server in (one, other):
+            assert (await about(anna, server, task))["result"]["status"] == "cancelled"
+            assert (await about(anna, server, kept))["result"]["status"] in {"working", "completed"}
+        assert (await one.end())[0] == 0
+        await anyio.sleep(2.5)
+        assert (await about(anna, other, task))["result"]["status"] == "cancelled"
+        assert (await ended(anna, other, kept))["status"] == "completed"
 
 
 async def test_the_header_mcp_name_is_absent_or_names_the_task() -> None:

@@ -14,7 +14,7 @@ from tests.http.issuer import bearer
 
 @pytest.mark.anyio
 async def test_https_alone_is_served_and_a_healthcheck_asks_with_it(upstream: Contit, tmp_path: Path) -> None:
-    """The healthcheck does not verify the certificate, which is for the outside."""
+    """The healthcheck does not verify the certificate, which need not name the address that it asks."""
     file = str(make_authority(tmp_path).file)
     tls = {"CONTIT_MCP_TLS_CERT_FILE": file, "CONTIT_MCP_TLS_KEY_FILE": file}
     environment = {"CONTIT_BASE_URL": upstream.url, "CONTIT_API_KEY": "sandbox-key", **TOKEN_MODE, **tls}

@@ -73,7 +73,7 @@ async def test_a_wait_that_ends_returns_the_ids_which_fetch_the_answer(sandbox: 
 
 
 async def test_ids_work_in_another_assistant_on_the_same_store(sandbox: RunningSandbox, tmp_path: object) -> None:
-    """As in another process. An assistant can also be entered again."""
+    """Two assistants are like two processes. An assistant can also be entered again."""
     first, second = (assistant(sandbox, store=f"sqlite:{tmp_path}/runs.db") for _ in range(2))
     async with first as contit:
         started = await contit.start(DRAFTS)
@@ -108,8 +108,8 @@ async def test_errors_have_a_message_and_a_hint(sandbox: RunningSandbox) -> None
             await right.status("thread_unknown", "run_unknown")
 
 
-def test_without_asyncio_it_is_refused_with_the_reason() -> None:
-    """As under trio: the HTTP client needs asyncio."""
+def test_an_assistant_without_asyncio_is_refused_with_the_reason() -> None:
+    """The HTTP client needs asyncio, so trio cannot be used."""
     entering = Assistant(api_key="k", store="memory").__aenter__()
     with pytest.raises(errors.ConfigurationError, match="under asyncio only"):
         entering.send(None)
@@ -162,7 +162,7 @@ async def ask(client: Client, **arguments: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("era", ERAS)
 async def test_a_server_in_process_has_tools_prompts_resources_completion(sandbox: RunningSandbox, era: Any) -> None:
-    """In the newer era also the extensions. Errors come as they are, without the SDK's prefix."""
+    """In the newer era it also has extensions. Errors come without the SDK's prefix."""
     async with Client(server(sandbox), mode=era) as client:
         assert client.server_info is not None
         assert client.server_info.name == "contit-assistant"
@@ -297,7 +297,7 @@ async def test_a_mounted_app_drains_with_its_host(number: signal.Signals) -> Non
         assert child.stderr.read().count("without completing response") == 1  # the host's own stream
 
 
-def test_a_test_client_without_a_lifespan_can_call_it_again_and_again(sandbox: RunningSandbox) -> None:
+def test_a_test_client_can_call_the_app_again_and_again_without_a_lifespan(sandbox: RunningSandbox) -> None:
     """Starlette's test client runs each request in an event loop of its own. A websocket below the mount is closed."""
     client = TestClient(app_of(sandbox, allowed_hosts="testserver"), client=("127.0.0.1", 50_000))
     for _ in range(3):

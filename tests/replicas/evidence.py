@@ -99,7 +99,7 @@ class Evidence:
         return any(first <= end + OUTAGE_SECONDS and begin <= second for begin, end in self._outages())
 
     def _outages(self) -> Iterator[tuple[float, float]]:
-        """When the store was away, or too slow for a process, which then keeps its runs in its memory."""
+        """Yield when the store was away, or too slow for a process, which then keeps its runs in its memory."""
         offset = time.time() - time.monotonic()
         yield from zip(self.outages, self.outages, strict=True)
         for life in self.lives:
@@ -147,7 +147,7 @@ class Evidence:
 
 
 def _may_have_started(attempt: Attempt, at: float) -> bool:
-    """Whether it may have started the run of that time, and warned of a second one or broke off before it could."""
+    """Whether the attempt may have started the run of that time, and warned or broke off before it could warn."""
     under_way = attempt.began <= at <= attempt.ended
     return under_way and (attempt.warned or attempt.outcome.startswith(("lost", "left", "http")))
 

@@ -1,6 +1,5 @@
 """Replicas of `contit-mcp http` on ports of their own, which are killed and started again."""
 
-import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -44,9 +43,7 @@ class Replica:
 
     async def start(self) -> None:
         key = f"key-{self.name}-{len(self.lives)}"
-        # Without coverage: a killed process writes none, and measuring makes it slow.
-        environment = dict.fromkeys((name for name in os.environ if name.startswith("COV")), "")
-        environment |= {**self.environment, "CONTIT_API_KEY": key}
+        environment = {**self.environment, "CONTIT_API_KEY": key}
         self.lives.append(Life(key, Served(environment, command=[*COMMAND, "http", "--port", str(self.port)])))
         self.now.server.start()
         await self.now.server.logged("server.listening")

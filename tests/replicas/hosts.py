@@ -104,7 +104,7 @@ class Hosts:
                 other = {} if attempt.outcome in {"completed", "failed"} else other
             elif attempt.outcome.startswith("error"):
                 assert not attempt.outcome.startswith(UNEXPECTED), question
-                if attempt.outcome.startswith("error: This run's own answer"):  # then ask again, it says
+                if attempt.outcome.startswith("error: This run's own answer"):  # its next step is to ask again
                     own = {}
                 if attempt.structure.get("status") == "in_progress" and tool != "contit_response":
                     other = attempt.handles
@@ -118,7 +118,7 @@ class Hosts:
                 await self._pause()
 
     def _opened(self, question: Question, kind: Kind, handles: Mapping[str, str]) -> str | None:
-        """Contit's id in a handle, which no caller can see."""
+        """Return Contit's id that a handle contains; no caller can see it."""
         if f"{kind}_id" not in handles:
             return None
         owner = owner_of_name("token", "", question.caller, self._base_url, key=b"contit-mcp")

@@ -47,11 +47,11 @@ def test_each_file_that_the_threat_model_names_exists() -> None:
 
 def test_every_document_names_settings_that_exist() -> None:
     """Every CONTIT_MCP_… name in docs/, and every CONTIT_… name in the README."""
-    known = {str(field.alias) for field in Settings.model_fields.values()} | {CONFIG_VARIABLE, "CONTIT_MCP_TLS"}
+    known = {str(field.alias) for field in Settings.model_fields.values()} | {CONFIG_VARIABLE}
     wrong = [
         f"{place(path)}: {name}"
         for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-        for name in re.findall(rf"CONTIT_{'' if path.parent == ROOT else 'MCP_'}[A-Z_]*[A-Z]", path.read_text("utf-8"))
+        for name in re.findall(rf"CONTIT_{'MCP_' * (path.parent != ROOT)}[A-Z_]*[A-Z]\b", path.read_text("utf-8"))
         if name not in known
     ]
     assert not wrong, told(wrong, "Write the setting's name as it is.")

@@ -8,9 +8,7 @@ import pytest
 
 from contit_mcp.runs.record import Delivery, Failure, Phase, Question, RunRecord
 
-ENDED = RunRecord(
-    "key", Question("o", None, "h"), 1.0, Delivery.OWED, "t", "r", started_at=2.0, ended_at=3.0, answer="a"
-)
+ENDED = RunRecord("key", Question("o", None, "h"), 1, Delivery.OWED, "t", "r", started_at=2, ended_at=3, answer="a")
 
 
 def changed(record: RunRecord, **values: Any) -> RunRecord:

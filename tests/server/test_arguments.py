@@ -111,7 +111,7 @@ NAMES = st.sampled_from(["prompt", "thread_id", "run_id", "wait_seconds", "offse
 
 @given(st.sampled_from(sorted(TOOLS)), st.dictionaries(ANY_TEXT | NAMES, ANYTHING, max_size=6))
 def test_any_arguments_are_accepted_or_refused_with_an_error_of_ours(tool: str, arguments: dict[str, Any]) -> None:
-    """No other exception. The text is short and printable."""
+    """No other exception is raised. The text is short and printable."""
     text = ""
     try:
         accept(arguments, TOOLS[tool].arguments)

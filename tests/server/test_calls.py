@@ -184,7 +184,7 @@ async def test_a_passing_fault_after_the_start_costs_no_answer(fault: Script, lo
 
 @pytest.mark.parametrize("name", [*PASSING, *LASTING])
 async def test_a_lasting_fault_after_the_start_returns_the_ids(name: str, logged: io.StringIO) -> None:
-    """In a result `in_progress` if the fault may pass; in an error otherwise, and always from `contit_status`."""
+    """They are in a result `in_progress` if the fault may pass; otherwise, and always from `contit_status`, in an error."""
     contit = EchoContit(seconds=1)
     contit.instead("status", *[(PASSING | LASTING)[name]] * 500)
     async with connected(contit) as (client, _):

@@ -44,7 +44,7 @@ async def client(contit: EchoContit, era: str) -> AsyncIterator[Client]:
 
 @pytest.mark.parametrize("more", [[], ["contit_probe"]])
 async def test_the_published_tools_and_instructions_are_as_reviewed(era: str, more: list[str]) -> None:
-    """An interface: a change shows in the diff of tools.snapshot.json. With --probe there is a fifth tool."""
+    """They are an interface: a change shows in the diff of tools.snapshot.json. With --probe there is a fifth tool."""
     async with connected(EchoContit(), era=era, probe=bool(more)) as (client, _):
         tools = [t.model_dump(mode="json", by_alias=True, exclude_none=True) for t in (await client.list_tools()).tools]
         assert client.instructions == INSTRUCTIONS
@@ -144,8 +144,7 @@ async def test_a_long_answer_comes_in_parts_that_join_to_the_same_text(
 ) -> None:
     """Each part ends at the end of a paragraph, and nothing above the limit is sent at once."""
     whole = "\n\n".join(f"{number}. {paragraph}" for number in range(4_000))[:580_000]
-    contit.instead("response", httpx.Response(200, json={"response": whole}))
-    contit.instead("response", httpx.Response(200, json={"response": whole}))
+    contit.instead("response", *[httpx.Response(200, json={"response": whole})] * 2)
     structure, texts, _ = await call(client, "contit_ask", {"prompt": "q"})
     ids = ids_of(structure)
     parts = [structure["response"]]
@@ -181,7 +180,7 @@ async def test_an_offset_beyond_the_end_says_how_long_the_answer_is(client: Clie
 
 @pytest.mark.parametrize("phase", [Phase.IN_PROGRESS, Phase.COMPLETED])
 async def test_a_retry_after_a_start_that_was_cut_off_says_that_it_may_run_twice(phase: Phase) -> None:
-    """In text and structure: Contit has no idempotency key."""
+    """Text and structure both say so. Contit has no idempotency key."""
     result = answer_result(RunReport(phase, "thread_1", "run_2", response="a", maybe_twice=True), part_characters=100)
     assert isinstance(result.content[-1], TextContent)
     assert "may have run it twice" in result.content[-1].text

@@ -1,7 +1,6 @@
 """Claude Code, the real program: from a bare URL to an answer that its model gets."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.children import in_thread
-from tests.hosts.bench import bare_environment
+from tests.hosts.bench import bare_environment, run
 from tests.hosts.installing import node, npm_packages
 from tests.hosts.model_service.app import create_model_service
 from tests.hosts.model_service.conversation import Model, ask
@@ -25,23 +24,14 @@ def scene(tmp_path: Path) -> Iterator[Stage]:
         yield found
 
 
-def run(environment: dict[str, str], *command: str | Path) -> str:
-    done = subprocess.run(
-        command, env=environment, cwd=environment["HOME"], check=False, capture_output=True, text=True,
-        timeout=60, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
-    assert done.returncode == 0, f"{done.stdout[-2_000:]}\n{done.stderr[-2_000:]}"
-    return done.stdout
-
-
 def test_it_logs_in_and_its_model_gets_an_answer(scene: Stage, tmp_path: Path) -> None:
     """`claude mcp login` opens the login page with `BROWSER`."""
     claude = npm_packages("claude_code", "@anthropic-ai/claude-code") / "claude"
     environment = bare_environment(tmp_path / "home", node(), BROWSER=str(browser_script(tmp_path)))
-    run(environment, claude, "mcp", "add", "--scope", "user", "--transport", "http", "contit", scene.url)
-    login = (sys.executable, "-c", IN_TERMINAL, claude, "mcp", "login", "contit")
-    assert "Authenticated" in run(environment | {"TERM": "xterm"}, *login)
-    assert "Connected" in run(environment, claude, "mcp", "list")
+    run([claude, "mcp", "add", "--scope", "user", "--transport", "http", "contit", scene.url], environment)
+    login: list[str | Path] = [sys.executable, "-c", IN_TERMINAL, claude, "mcp", "login", "contit"]
+    assert "Authenticated" in run(login, environment | {"TERM": "xterm"})
+    assert "Connected" in run([claude, "mcp", "list"], environment)
     config = tmp_path / "mcp.json"
     config.write_text(json.dumps({"mcpServers": {"contit": {"type": "http", "url": scene.url}}}))
     model = Model()
@@ -49,7 +39,7 @@ def test_it_logs_in_and_its_model_gets_an_answer(scene: Stage, tmp_path: Path) -
     with in_thread(create_model_service(model)) as model_url:
         model_at = {"ANTHROPIC_BASE_URL": model_url, "ANTHROPIC_API_KEY": "sk-made-up"}
         options = ("--bare", "--mcp-config", config, "--strict-mcp-config", "--allowedTools", "mcp__contit__*")
-        run(environment | model_at, claude, "-p", "go", *options)
+        run([claude, "-p", "go", *options], environment | model_at)
     (answer,) = model.seen
     assert "draft" in answer
     assert scene.answered()[-1]["host"] == "claude-code"

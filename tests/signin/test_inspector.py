@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.children import free_port
-from tests.hosts.bench import bare_environment
+from tests.hosts.bench import bare_environment, run
 from tests.hosts.installing import node, npm_packages
 from tests.signin.stage import QUESTION, Stage, browser_script, chromium, run_program
 
@@ -17,12 +17,8 @@ PACKAGE = "@modelcontextprotocol/inspector"
 def inspect(scene: Stage, environment: dict[str, str], *more: str) -> Any:
     call = ["--method", "tools/call", "--tool-name", "contit_ask", "--tool-args-json", json.dumps({"prompt": QUESTION})]
     command = npm_packages("inspector", PACKAGE) / "mcp-inspector"
-    done = subprocess.run(
-        [command, "--cli", "--format", "json", "--transport", "http", "--server-url", scene.url, *call, *more],
-        env=environment, check=False, capture_output=True, text=True, timeout=90, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
-    assert done.returncode == 0, f"{done.stdout[-2_000:]}\n{done.stderr[-2_000:]}"
-    return json.loads(done.stdout.splitlines()[-1])["result"]
+    target = ["--cli", "--format", "json", "--transport", "http", "--server-url", scene.url]
+    return json.loads(run([command, *target, *call, *more], environment).splitlines()[-1])["result"]
 
 
 def test_its_command_line_opens_the_login_page_and_gets_an_answer(scene: Stage, tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""Tests of the log, the metrics and the traces."""
+"""Tests of the log; tests/http/test_observability.py has those of the metrics and traces."""

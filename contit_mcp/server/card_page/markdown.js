@@ -107,7 +107,7 @@ const BLOCKS = {
     else parent.append(decoded(token.text));
   },
   heading(page, parent, token) {
-    // The question is the h2 above; an answer's own levels follow it without a gap, so that readers can navigate them.
+    // The question is the h2 above; an answer's own levels follow it without a gap, for screen readers to navigate.
     page.level = Math.min(token.depth + 2, page.level + 1, 6);
     inlines(page, add(page, parent, `h${page.level}`), token.tokens);
   },

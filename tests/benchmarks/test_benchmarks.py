@@ -7,14 +7,10 @@ import pytest
 
 from benchmarks.__main__ import PARTS, measure
 from benchmarks.report import Row, above_the_floor, lines, missed, read_budget
+from tests.children import anyio_backend
 
+__all__ = ["anyio_backend"]
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, object]]:
-    """Real time, for child processes."""
-    return "asyncio", {}
 
 
 async def test_every_part_measures_its_rows_with_real_servers(tmp_path: Path) -> None:

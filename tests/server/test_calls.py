@@ -207,7 +207,7 @@ async def test_an_unreadable_answer_is_an_error_of_all_calls_until_it_is_readabl
     contit.instead("response", *[httpx.Response(200, content=body)] * 200)
     async with connected(contit) as (client, _):
         structure, texts, _ = await call(client, "contit_ask", {"prompt": "q"})
-        assert "cannot be read" in texts[0]
+        assert "not in the documented form" in texts[0]
         for tool in ("contit_response", "contit_status"):
             again, _, is_error = await call(client, tool, IDS)
             assert (again["status"], again["error"], is_error) == ("failed", structure["error"], True)

@@ -1,7 +1,6 @@
 """What all tests share: virtual time by default, and logging that is configured as in production."""
 
 import io
-import os
 import signal
 from collections.abc import Iterator
 
@@ -33,10 +32,10 @@ def logged() -> Iterator[io.StringIO]:
     yield stream
 
 
-@pytest.fixture(scope="module")
-def unmeasured() -> Iterator[None]:
-    """Start child processes without coverage, which would double their time. Other tests run the same lines."""
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Start the child processes of a test without coverage if it has the marker `no_cover` of pytest-cov."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
-            patch.delenv(name)
-        yield
+        if item.get_closest_marker("no_cover"):
+            patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+        return (yield)

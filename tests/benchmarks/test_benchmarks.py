@@ -10,7 +10,7 @@ from benchmarks.report import Row, above_the_floor, lines, missed, read_budget
 from tests.children import anyio_backend
 
 __all__ = ["anyio_backend"]
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.no_cover]
 
 
 async def test_every_part_measures_its_rows_with_real_servers(tmp_path: Path) -> None:

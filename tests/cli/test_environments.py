@@ -14,7 +14,7 @@ from contit_mcp.runs.sqlite import FILE_NAME
 from tests.children import COMMAND
 from tests.cli.command_line import NOWHERE, Ended, environment, has_clean_output, run_here
 
-pytestmark = pytest.mark.usefixtures("home")
+pytestmark = [pytest.mark.usefixtures("home"), pytest.mark.no_cover]
 
 FOR_OTHERS: dict[str, tuple[str | None, ...]] = {
     "NO_PROXY": ("localhost,::1/128", "[", "*", "<local>,fe80::1%en0", "10.0.0.0/8, ,", "host:99999", "é.example"),

@@ -15,6 +15,8 @@ from tests.children import contit, free_port
 from tests.cli.command_line import Reader, upstream
 from tests.rules.tree import ROOT
 
+pytestmark = pytest.mark.no_cover
+
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = [textwrap.dedent(text) for text in re.findall(r"^ *```sh\n(.*?)^ *```$", README, re.MULTILINE | re.DOTALL)]
 

@@ -20,6 +20,8 @@ from tests.deployment.manifests import GUIDE
 from tests.http.issuer import issuing
 from tests.rules.tree import ROOT
 
+pytestmark = pytest.mark.no_cover
+
 PUBLIC_URL = "https://mcp.example.com/mcp"
 MARK = "@@ block"
 

@@ -10,7 +10,7 @@ from contit_mcp.sandbox.options import SandboxOptions
 from tests.children import QUESTION, polls, runs, sandbox_on_port, stdio_child
 from tests.redis_server import redis_server
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.no_cover]
 ARGUMENTS = {"prompt": QUESTION, "wait_seconds": 60}
 ASK = {"id": 2, "method": "tools/call", "params": {"name": "contit_ask", "arguments": ARGUMENTS}}
 

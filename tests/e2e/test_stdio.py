@@ -15,7 +15,7 @@ from tests import children
 from tests.children import COMMAND, QUESTION, Child, clean_environment, piped, runs, sandbox_on_port, stdio_child
 from tests.cli.command_line import upstream
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.no_cover]
 
 ENDINGS = {"EOF": None, "SIGTERM": signal.SIGTERM, "SIGINT": signal.SIGINT}
 

@@ -18,7 +18,7 @@ from tests import children
 from tests.children import COMMAND, ERAS, QUESTION, TOKENS, Served, ask, call, caller, deployed, deployment, request_of
 from tests.redis_server import RedisServer
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.no_cover]
 
 ALONE = {"CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory"}
 WITHIN = 5.0  # seconds that design and documentation promise

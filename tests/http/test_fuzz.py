@@ -20,6 +20,8 @@ import pytest
 
 from tests.children import ERAS, JSON_RPC, Served, message_of, rpc, samples
 
+pytestmark = pytest.mark.no_cover
+
 SETTINGS = {"CONTIT_MCP_WAIT_SECONDS": "1"}
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "5"))
 FIRST_SEEDS = range(40)  # they make at least one request of each kind

@@ -18,7 +18,7 @@ from tests import children
 from tests.children import ERAS, QUESTION, TOKEN_MODE, TOKENS, Served, ask, call, caller, deployment, message_of, runs
 from tests.redis_server import RedisServer
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.no_cover]
 
 
 LISTING = message_of("legacy", "tools/list", {})

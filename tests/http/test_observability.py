@@ -21,7 +21,7 @@ from starlette.routing import Route
 from contit_mcp.sandbox.options import Fault, SandboxOptions
 from tests.children import ERAS, QUESTION, Served, caller, deployment, message_of, on_port, request_of, result_in, runs
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.no_cover]
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SOURCES = ("headers", "meta", "nowhere")

@@ -32,7 +32,7 @@ needs_promtool = pytest.mark.skipif(
     shutil.which("promtool") is None,
     reason="needs promtool (Debian: apt-get install prometheus), which computes alerts",
 )
-pytestmark = [pytest.mark.anyio, needs_promtool]
+pytestmark = [pytest.mark.anyio, pytest.mark.no_cover, needs_promtool]
 
 ASKS = 50
 OUTAGE_SECONDS = 20.0

@@ -13,7 +13,8 @@ from tests.cli.command_line import Reader
 from tests.rules.tree import ROOT
 from tests.sandbox.assistant.oracle import understood
 
-pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="the commands are for a POSIX shell")
+needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="the commands are for a POSIX shell")
+pytestmark = [pytest.mark.no_cover, needs_bash]
 
 PAGE = (ROOT / "docs" / "sandbox.md").read_text("utf-8")
 FRAGMENTS: list[tuple[str, str, str]] = re.findall(r"^```(\w+) ?(\S*)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)

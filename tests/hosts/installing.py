@@ -82,10 +82,8 @@ def _making(target: Path, wanted: str) -> Iterator[bool]:
 
 def _run(command: Sequence[str], folder: Path, *, what: str, path: str = os.environ["PATH"]) -> None:
     sys.stderr.write(f"installing {what}\n")
-    environment = os.environ | {"PATH": path}
-    done = subprocess.run(
-        command, cwd=folder, env=environment, check=False, capture_output=True, text=True, timeout=900
-    )
+    variables = os.environ | {"PATH": path}
+    done = subprocess.run(command, cwd=folder, env=variables, check=False, capture_output=True, text=True, timeout=900)
     if done.returncode:
         said = f"{done.stdout}\n{done.stderr}".strip()[-2_000:]
         pytest.fail(f"{what} could not be installed; that needs npm or pip and a package index.\n{said}", pytrace=False)

@@ -38,17 +38,11 @@ def claude(trial: Trial, *options: str, **environment: str) -> Iterator[Terminal
     if not (trial.home / ".claude.json").exists():  # it does at a second start
         trial.write(".claude.json", answered)
         trial.install("claude-code")
-    variables = bare_environment(
-        trial.home,
-        ANTHROPIC_BASE_URL=trial.bench.model_url,
-        ANTHROPIC_API_KEY=KEY,
-        TERM="xterm-256color",
-        DISABLE_AUTOUPDATER="1",
-        CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1",
-        ENABLE_TOOL_SEARCH="false",  # the stand-in does not search for tools
-        **trial.token_variable,
-        **environment,
-    )
+    model = {"ANTHROPIC_BASE_URL": trial.bench.model_url, "ANTHROPIC_API_KEY": KEY}
+    model["ENABLE_TOOL_SEARCH"] = "false"  # the stand-in does not search for tools
+    quiet = {"DISABLE_AUTOUPDATER": "1", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"}
+    more = model | quiet | trial.token_variable | environment
+    variables = bare_environment(trial.home, TERM="xterm-256color", **more)
     del variables["NO_COLOR"]
     fixed = ("--model", "claude-sonnet-4-5", "--allowedTools", "mcp__contit-assistant__contit_ask")
     program = npm_packages("claude_code", PACKAGE) / "claude"
@@ -92,9 +86,7 @@ def has_answer(trial: Trial, shown: str) -> bool:
 
 
 @pytest.mark.parametrize("trial", ["stdio", "http+token"], indirect=True)
-def test_a_quick_answer_is_the_call_s_own_result_and_prompts_and_resources_are_used(
-    trial: Trial, question: str
-) -> None:
+def test_a_quick_answer_is_the_call_s_own_result_and_prompts_and_resources_work(trial: Trial, question: str) -> None:
     """Claude Code puts every task into the background, so a quick answer is no task."""
     known, model = len(trial.entry.calls()), trial.bench.model
     with claude(trial) as terminal:

@@ -40,16 +40,10 @@ def claude_code(trial: Trial, seconds: int | None = None) -> None:
     trial.install("claude-code")
     command = npm_packages("claude_code", "@anthropic-ai/claude-code") / "claude"
     allowed = ("--allowedTools", "mcp__contit-assistant__*")
-    said = trial.run(
-        [command, "-p", "go", *allowed, "--output-format", "json"],
-        ANTHROPIC_BASE_URL=trial.bench.model_url,
-        ANTHROPIC_API_KEY="sk-made-up",
-        MCP_CONNECTION_NONBLOCKING="false",
-        CLAUDE_CODE_MCP_STARTUP_WAIT_MS="60000",
-        ENABLE_TOOL_SEARCH="false",
-        **trial.token_variable,
-        **({"MCP_TOOL_TIMEOUT": f"{seconds}000"} if seconds else {}),
-    )
+    variables = {"ANTHROPIC_BASE_URL": trial.bench.model_url, "ANTHROPIC_API_KEY": "sk-made-up"} | trial.token_variable
+    variables |= {"MCP_CONNECTION_NONBLOCKING": "false", "CLAUDE_CODE_MCP_STARTUP_WAIT_MS": "60000"}
+    variables |= {"ENABLE_TOOL_SEARCH": "false"} | ({"MCP_TOOL_TIMEOUT": f"{seconds}000"} if seconds else {})
+    said = trial.run([command, "-p", "go", *allowed, "--output-format", "json"], **variables)
     assert json.loads(said)["result"] == "That is all."
 
 
@@ -83,15 +77,11 @@ def gemini_cli(trial: Trial) -> None:
     auth = {"security": {"auth": {"selectedType": "gemini-api-key"}}}
     trial.write(".gemini/settings.json", GEMINI_SETTINGS | auth)
     trial.install("gemini-cli")
-    said = trial.run(
-        [npm_packages("gemini_cli", "@google/gemini-cli") / "gemini", "-m", "gemini-2.5-flash",
-         "--approval-mode", "yolo", "-o", "json", "-p", "go"],
-        node(),
-        GEMINI_API_KEY="made-up",
-        GOOGLE_GEMINI_BASE_URL=trial.bench.model_url,
-        GEMINI_CLI_TRUST_WORKSPACE="true",
-        **trial.token_variable,
-    )  # fmt: skip
+    command = npm_packages("gemini_cli", "@google/gemini-cli") / "gemini"
+    options = ("-m", "gemini-2.5-flash", "--approval-mode", "yolo", "-o", "json", "-p", "go")
+    model = {"GEMINI_API_KEY": "made-up", "GOOGLE_GEMINI_BASE_URL": trial.bench.model_url}
+    variables = {"GEMINI_CLI_TRUST_WORKSPACE": "true"} | model | trial.token_variable
+    said = trial.run([command, *options], node(), **variables)
     assert json.loads(said)["stats"]["tools"]["totalSuccess"] == 2
     assert [call["dropped_arguments"] for call in trial.entry.calls()[-2:]] == [1, 1]
 
@@ -117,14 +107,10 @@ def qwen_code(trial: Trial) -> None:
     server = {name: entry[name] for name in wanted} | ({} if entry["command"] else {"httpUrl": entry["url"]})
     more = {"security": {"auth": {"selectedType": "openai"}}, "mcpServers": {"contit-assistant": server}}
     trial.write(".qwen/settings.json", GEMINI_SETTINGS | more)
-    trial.run(
-        [npm_packages("qwen_code", "@qwen-code/qwen-code") / "qwen", "--approval-mode", "yolo",
-         "--output-format", "json", "-m", "stand-in", "-p", "go"],
-        node(),
-        OPENAI_API_KEY="made-up",
-        OPENAI_BASE_URL=f"{trial.bench.model_url}/v1",
-        OPENAI_MODEL="stand-in",
-    )  # fmt: skip
+    command = npm_packages("qwen_code", "@qwen-code/qwen-code") / "qwen"
+    options = ("--approval-mode", "yolo", "--output-format", "json", "-m", "stand-in", "-p", "go")
+    model = {"OPENAI_API_KEY": "made-up", "OPENAI_BASE_URL": f"{trial.bench.model_url}/v1", "OPENAI_MODEL": "stand-in"}
+    trial.run([command, *options], node(), **model)
 
 
 def agent(framework: str, trial: Trial) -> None:

@@ -83,13 +83,8 @@ class Issuer:
 
     def settings(self, **more: str) -> dict[str, str]:
         """Return the environment of a server that accepts its tokens."""
-        return {
-            "CONTIT_MCP_AUTH": "jwt",
-            "CONTIT_MCP_JWT_ISSUER": self.url,
-            "CONTIT_MCP_PUBLIC_URL": AUDIENCE,
-            "CONTIT_MCP_SEAL_KEY": "s" * 32,
-            "CONTIT_API_KEY": "sandbox-key",
-        } | more
+        mode = {"CONTIT_MCP_AUTH": "jwt", "CONTIT_MCP_JWT_ISSUER": self.url, "CONTIT_MCP_PUBLIC_URL": AUDIENCE}
+        return mode | {"CONTIT_MCP_SEAL_KEY": "s" * 32, "CONTIT_API_KEY": "sandbox-key"} | more
 
 
 @contextmanager

@@ -61,10 +61,8 @@ async def test_asks_in_flight_get_handles_that_the_next_process_answers(
 ) -> None:
     """Sealed handles with Redis, and plain ids with SQLite."""
     environment = {"CONTIT_MCP_CALLS_PER_CALLER": "500", "CONTIT_MCP_REQUESTS_PER_MINUTE": "2000"}
-    if token:
-        environment |= children.TOKEN_MODE | {"CONTIT_MCP_STORE": own_redis.url}
-    else:
-        environment["CONTIT_MCP_STORE"] = f"sqlite:{tmp_path / 'runs.db'}"
+    environment["CONTIT_MCP_STORE"] = own_redis.url if token else f"sqlite:{tmp_path / 'runs.db'}"
+    environment |= children.TOKEN_MODE if token else {}
     options = SandboxOptions(run_seconds=4 + count * 0.08)
     async with deployment(options, **environment) as (server, sandbox), caller(token) as http:
         async with asking(http, server, count) as handles:

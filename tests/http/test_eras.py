@@ -40,10 +40,8 @@ async def test_a_closed_request_stops_our_polling_and_its_run_still_answers() ->
 
 
 async def test_progress_arrives_only_when_it_is_asked_for_and_no_message_holds_an_id_of_contit() -> None:
-    async with (
-        deployment(SandboxOptions(run_seconds=0.6), **TOKEN_MODE) as (server, sandbox),
-        caller(TOKENS["anna"]) as http,
-    ):
+    options = SandboxOptions(run_seconds=0.6)
+    async with deployment(options, **TOKEN_MODE) as (server, sandbox), caller(TOKENS["anna"]) as http:
         for era, token in product(ERAS, ("p", None)):
             meta = {"progressToken": token} if token else {}
             request = request_of(era, "contit_ask", {"prompt": f"{QUESTION} {era} {token}"}, meta=meta)

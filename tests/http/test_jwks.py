@@ -16,17 +16,9 @@ from starlette.datastructures import Headers
 
 from contit_mcp.config.sources import load_settings
 from contit_mcp.contit.transport import TransportPolicy, build_http_client
+from contit_mcp.http import jwks
 from contit_mcp.http.auth import JwtTokens
 from contit_mcp.http.guard import Refusal
-from contit_mcp.http.jwks import (
-    FETCH_SECONDS,
-    FRESH_SECONDS,
-    LARGEST_DOCUMENT,
-    MAX_AGE_SECONDS,
-    REFETCH_BURST,
-    REFETCH_SECONDS,
-    RETRY_SECONDS,
-)
 from tests.http.issuer import FIRST, OAUTH, ODD_KEYS, OPENID, SECOND, Issuer, KeyPair, bearer
 from tests.virtual_time import VirtualTimeLoop
 
@@ -59,7 +51,7 @@ class Web:
                 return httpx.Response(200, json=document)
 
     def tokens(self, **settings: str) -> JwtTokens:
-        policy = TransportPolicy(body_bytes=LARGEST_DOCUMENT)
+        policy = TransportPolicy(body_bytes=jwks.LARGEST_DOCUMENT)
         http = build_http_client("", policy=policy, transport=httpx.MockTransport(self))
         return JwtTokens(load_settings(environment=Issuer(URL).settings(**settings)), http)
 
@@ -113,12 +105,12 @@ async def test_a_withdrawn_key_is_refused_after_the_next_fetch(known: tuple[Web,
     """The request that starts the fetch is still accepted, unless the keys have reached their maximum age."""
     web, tokens = known
     web.publish(SECOND.public())
-    for pause, expected in ((FRESH_SECONDS, 200), (1, 200), (0.1, 401)):
+    for pause, expected in ((jwks.FRESH_SECONDS, 200), (1, 200), (0.1, 401)):
         await anyio.sleep(pause)
         assert await status(tokens, OLD) == expected
     web.publish(FIRST.public())
     assert await status(tokens, NEW) == 200
-    await anyio.sleep(MAX_AGE_SECONDS + 1)
+    await anyio.sleep(jwks.MAX_AGE_SECONDS + 1)
     assert await status(tokens, NEW) == 401
 
 
@@ -127,20 +119,20 @@ async def test_while_an_issuer_is_down_its_keys_are_used_until_their_maximum_age
     web, tokens = known
     fetched_at = anyio.current_time()
     web.pages[KEYS] = httpx.ConnectError("down")
-    await anyio.sleep(FRESH_SECONDS + 1)
+    await anyio.sleep(jwks.FRESH_SECONDS + 1)
     asked = len(web.asked)
     for _ in range(10):
         assert await status(tokens, OLD) == 200
         await anyio.sleep(0.1)
     assert len(web.asked) - asked == 2
     assert await status(tokens, NEW) == 503, "it may be a new key"
-    while anyio.current_time() - fetched_at < MAX_AGE_SECONDS - RETRY_SECONDS:
+    while anyio.current_time() - fetched_at < jwks.MAX_AGE_SECONDS - jwks.RETRY_SECONDS:
         assert await status(tokens, OLD) == 200
-        await anyio.sleep(RETRY_SECONDS)
-    await anyio.sleep(2 * RETRY_SECONDS)
+        await anyio.sleep(jwks.RETRY_SECONDS)
+    await anyio.sleep(2 * jwks.RETRY_SECONDS)
     assert await status(tokens, OLD) == 503
     web.publish(FIRST.public())
-    await anyio.sleep(RETRY_SECONDS)
+    await anyio.sleep(jwks.RETRY_SECONDS)
     assert await status(tokens, OLD) == 200
 
 
@@ -148,8 +140,8 @@ async def test_an_issuer_that_hangs_delays_no_caller_with_a_known_key(known: tup
     """Other callers wait for FETCH_SECONDS at most, and get a 503."""
     web, tokens = known
     web.pages[OPENID_URL] = web.pages[KEYS] = slowly(b"x", 1.0)
-    await anyio.sleep(FRESH_SECONDS + 1)
-    for given, expected, longest in ((OLD, 200, 0), (NEW, 503, FETCH_SECONDS)) * 20:
+    await anyio.sleep(jwks.FRESH_SECONDS + 1)
+    for given, expected, longest in ((OLD, 200, 0), (NEW, 503, jwks.FETCH_SECONDS)) * 20:
         began = anyio.current_time()
         assert await status(tokens, given) == expected
         assert anyio.current_time() - began <= longest
@@ -188,7 +180,7 @@ async def test_without_the_keys_a_token_gets_a_503_until_they_can_be_fetched(bro
     assert await status(tokens, OLD) == 503
     assert len(web.asked) == asked
     web.pages[place] = good
-    await anyio.sleep(RETRY_SECONDS)
+    await anyio.sleep(jwks.RETRY_SECONDS)
     assert await status(tokens, OLD) == 200
     assert not any("evil" in address for address in web.asked)
 
@@ -199,7 +191,7 @@ async def test_a_huge_document_is_not_read_to_its_end_nor_a_slow_one_waited_for(
     began = anyio.current_time()
     assert await status(Web(pages={KEYS: slowly(chunk, pause, sent=sent)}), OLD) == 503
     assert sum(sent) < 500_000
-    assert anyio.current_time() - began <= FETCH_SECONDS
+    assert anyio.current_time() - began <= jwks.FETCH_SECONDS
 
 
 async def test_unknown_keys_cause_a_bounded_number_of_fetches() -> None:
@@ -217,14 +209,14 @@ async def test_unknown_keys_cause_a_bounded_number_of_fetches() -> None:
             assert await keys.key(f"unknown-{number}", "RS256") is None
         return web.asked.count(KEYS) - before
 
-    assert await fetches(100) == REFETCH_BURST
+    assert await fetches(100) == jwks.REFETCH_BURST
     began, seen = anyio.current_time(), 0
-    while anyio.current_time() - began < 10 * REFETCH_SECONDS:
+    while anyio.current_time() - began < 10 * jwks.REFETCH_SECONDS:
         await anyio.sleep(1)
         seen += await fetches(5)
     assert seen == 10
     web.publish(SECOND.public())
-    with anyio.fail_after(REFETCH_SECONDS + 1):
+    with anyio.fail_after(jwks.REFETCH_SECONDS + 1):
         while await keys.key("second", "RS256") is None:
             await anyio.sleep(0.5)
 

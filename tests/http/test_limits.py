@@ -127,10 +127,8 @@ async def test_more_calls_at_once_than_there_is_room_for_are_refused_and_the_res
 async def test_errors_disconnects_and_refusals_leave_no_call_counted() -> None:
     limits = {"CONTIT_MCP_CALLS_PER_CALLER": "2", "CONTIT_MCP_CALLS_AT_ONCE": "2"}
     faults = (Fault("500", on="start", times=1), Fault("malformed", on="start", times=1))
-    async with (
-        deployment(SandboxOptions(run_seconds=60, faults=faults), **limits) as (server, sandbox),
-        caller() as http,
-    ):
+    options = SandboxOptions(run_seconds=60, faults=faults)
+    async with deployment(options, **limits) as (server, sandbox), caller() as http:
         for _ in faults:
             assert (await call(http, server, "contit_ask", prompt=QUESTION))["isError"]
         for era in ERAS:

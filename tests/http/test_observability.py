@@ -26,6 +26,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.no_cover]
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SOURCES = ("headers", "meta", "nowhere")
 MARKER = "sEcReT-mArKeR"
+DEBUG = {"CONTIT_MCP_LOG_LEVEL": "DEBUG"}
 WITHOUT_SDK = "import sys; sys.modules['opentelemetry.sdk'] = None; from contit_mcp.cli.main import main; main()"
 
 
@@ -46,9 +47,8 @@ class Collector:
         spans = [span for span in self.spans if span.trace_id.hex() == trace_id]
         (tool,) = [span for span in spans if span.name == "tools/call contit_ask"]
         upstream = [span for span in spans if span.parent_span_id == tool.span_id]
-        assert {"POST /ai-assistant/thread", "GET /ai-assistant/thread/{threadId}/response"} < {
-            span.name for span in upstream
-        }
+        names = {span.name for span in upstream}
+        assert {"POST /ai-assistant/thread", "GET /ai-assistant/thread/{threadId}/response"} < names
         ids = attributes(tool)["contit.thread_id"], attributes(tool)["contit.run_id"]
         assert {attributes(span)["contit.thread_id"] for span in upstream} == {ids[0]}
         assert {attributes(span).get("contit.run_id", ids[1]) for span in upstream} == {ids[1]}
@@ -86,10 +86,7 @@ async def ask_from(server: Served, era: str, source: str, trace_id: str) -> dict
 @pytest.mark.parametrize("export", [True, False])
 async def test_one_trace_id_joins_the_lines_the_metrics_and_the_spans_of_an_ask(export: bool) -> None:
     """The id is the caller's where it sends one. It is there without an export of traces too."""
-    async with (
-        collecting() as (collector, otel),
-        deployment(None, CONTIT_MCP_LOG_LEVEL="DEBUG", **(otel if export else {})) as (server, _),
-    ):
+    async with collecting() as (collector, otel), deployment(None, **DEBUG, **(otel if export else {})) as (server, _):
         asked: list[tuple[str, str]] = []
         for number, (era, source) in enumerate(product(ERAS, SOURCES), start=1):
             given = f"{number:032x}"
@@ -122,7 +119,7 @@ async def test_nothing_of_an_ask_s_content_reaches_logs_metrics_or_spans(tmp_pat
     options = SandboxOptions(run_seconds=0.2, api_keys=frozenset({f"key-{MARKER}"}), answers=scripted)
     answers = []
     async with collecting() as (collector, otel):
-        environment = {"CONTIT_API_KEY": f"key-{MARKER}", "CONTIT_MCP_LOG_LEVEL": "DEBUG", **otel}
+        environment = {"CONTIT_API_KEY": f"key-{MARKER}", **DEBUG, **otel}
         async with deployment(options, **environment) as (server, sandbox):
             url = f"{server.url}?x={MARKER}"
             agent = {"X-Other": MARKER, "Authorization": f"Bearer {MARKER}", "Cookie": MARKER, "Tracestate": "a=b"}

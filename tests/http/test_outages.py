@@ -23,15 +23,14 @@ from anyio.abc import ByteStream, SocketAttribute
 from redis import Redis
 
 from contit_mcp.sandbox.options import Fault, SandboxOptions
+from contit_mcp.sandbox.record import SandboxRecord
 from tests.children import QUESTION, SEAL_KEY, Served, ask, caller, deployment, samples
 from tests.deployment.test_watching import RULES
 from tests.http.test_tasks import create, ended
 from tests.redis_server import RedisServer, redis_server
 
-needs_promtool = pytest.mark.skipif(
-    shutil.which("promtool") is None,
-    reason="needs promtool (Debian: apt-get install prometheus), which computes alerts",
-)
+REASON = "needs promtool (Debian: apt-get install prometheus), which computes alerts"
+needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason=REASON)
 pytestmark = [pytest.mark.anyio, pytest.mark.no_cover, needs_promtool]
 
 ASKS = 50
@@ -45,9 +44,10 @@ Found = dict[str, float]
 
 @dataclass
 class Watch:
-    """The metrics of one server, scraped all the time as Prometheus does."""
+    """A deployment whose metrics are scraped all the time, as Prometheus does."""
 
     server: Served
+    sandbox: SandboxRecord
     http: httpx.AsyncClient
     scrapes: list[Found] = field(default_factory=list)
     delay: float = 0.0  # of the last scrape: how late this process woke up for it, and how long it took
@@ -103,9 +103,9 @@ def promtool_name(series: str) -> str:
 
 
 @asynccontextmanager
-async def watched(server: Served) -> AsyncIterator[Watch]:
-    async with caller() as http, anyio.create_task_group() as tasks:
-        watch = Watch(server, http)
+async def watched(options: SandboxOptions, **environment: str) -> AsyncIterator[Watch]:
+    async with deployment(options, **environment) as served, caller() as http, anyio.create_task_group() as tasks:
+        watch = Watch(*served, http)
         tasks.start_soon(watch.scrape)
         while not watch.scrapes:
             await anyio.sleep(0.01)
@@ -148,12 +148,8 @@ async def watch_outage(
     """Let Contit fail for 20 s under 50 waiting asks, which are answered afterwards; check what is seen of it."""
     answers: list[str] = []
     await turn.acquire()
-    async with (
-        deployment(SandboxOptions(run_seconds=20)) as (server, sandbox),
-        watched(server) as watch,
-        caller() as http,
-        anyio.create_task_group() as asks,
-    ):
+    async with watched(SandboxOptions(run_seconds=20)) as watch, caller() as http, anyio.create_task_group() as asks:
+        server, sandbox = watch.server, watch.sandbox
 
         async def one(number: int) -> None:
             answers.append((await ask(http, server, prompt=f"{QUESTION} {number}", wait_seconds=120))["status"])
@@ -258,12 +254,12 @@ async def watch_trouble(
         store = {"CONTIT_MCP_STORE": proxy.redis.url.replace(f":{proxy.redis.port}/", f":{port}/")}
         store |= {"CONTIT_MCP_SEAL_KEY": SEAL_KEY, "CONTIT_MCP_REQUESTS_PER_MINUTE": "100000"}
         async with (
-            deployment(SandboxOptions(run_seconds=1), **store) as (server, _),
-            watched(server) as watch,
+            watched(SandboxOptions(run_seconds=1), **store) as watch,
             caller() as http,
             anyio.create_task_group() as asks,
             anyio.create_task_group() as streaming,
         ):
+            server = watch.server
 
             async def one(number: int) -> None:
                 answer = await ask(http, server, prompt=f"{QUESTION} {number}")
@@ -308,19 +304,15 @@ async def ask_forty(way: str, folder: Path, seen: dict[str, tuple[Found, set[str
     """Ask 40 questions at once, of which 20 fail; note the metrics and the alerts that are true then."""
     faults = (Fault("failed", times=20),)
     environment = {"CONTIT_MCP_TASK_INLINE_SECONDS": "0", "CONTIT_MCP_REQUESTS_PER_MINUTE": "100000"}
-    async with (
-        deployment(SandboxOptions(run_seconds=4, faults=faults), **environment) as (server, _),
-        watched(server) as watch,
-        caller() as http,
-    ):
+    async with watched(SandboxOptions(run_seconds=4, faults=faults), **environment) as watch, caller() as http:
         await anyio.sleep(2)  # a rate needs scrapes from before, too
 
         async def one(number: int) -> None:
             prompt = f"{QUESTION} {number}"
             if way == "calls":
-                await ask(http, server, prompt=prompt)
+                await ask(http, watch.server, prompt=prompt)
             else:
-                await ended(http, server, await create(http, server, prompt), every=1.0)
+                await ended(http, watch.server, await create(http, watch.server, prompt), every=1.0)
 
         async with anyio.create_task_group() as asks:
             for number in range(40):

@@ -14,11 +14,8 @@ KEY = {"CONTIT_API_KEY": "sandbox-key", "CONTIT_MCP_STORE": "memory", "CONTIT_MC
 SEAL = {"CONTIT_MCP_SEAL_KEY": SEAL_KEY}
 TOKENS = {"CONTIT_MCP_AUTH": "token", "CONTIT_MCP_TOKENS": "ada:" + "a" * 24}
 TOKEN = KEY | SEAL | TOKENS
-JWT = KEY | SEAL | {
-    "CONTIT_MCP_AUTH": "jwt",
-    "CONTIT_MCP_JWT_ISSUER": "https://issuer.example",
-    "CONTIT_MCP_PUBLIC_URL": "https://x.example/mcp",
-}  # fmt: skip
+ISSUER = {"CONTIT_MCP_AUTH": "jwt", "CONTIT_MCP_JWT_ISSUER": "https://issuer.example"}
+JWT = KEY | SEAL | ISSUER | {"CONTIT_MCP_PUBLIC_URL": "https://x.example/mcp"}
 HERE = Path(__file__).parent
 
 # By what is wrong: the settings, and the variable that the error names, without CONTIT_MCP_.

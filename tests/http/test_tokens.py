@@ -50,8 +50,7 @@ def test_without_one_known_token_nothing_is_served(server: Served, lines: str, c
     """The challenge says whether a token was refused or there was none (documented: RFC 6750, 3)."""
     head = "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nContent-Type: application/json\r\n"
     status, headers, body = server.raw(f"{head}{lines}\r\n{{}}".encode())
-    assert status == 401
-    assert headers["www-authenticate"] == challenge
+    assert (status, headers["www-authenticate"]) == (401, challenge)
     assert body.startswith(b'{"error":')
     assert len(body) < 200
     assert ADA.encode() not in body

@@ -83,9 +83,7 @@ async def nginx_with(
 
 
 @pytest.mark.parametrize("other", ["refuse", None])
-async def test_a_post_goes_to_the_other_replica_when_one_refuses_it_or_is_not_there(
-    other: str | None, tmp_path: Path
-) -> None:
+async def test_a_post_goes_to_the_other_replica_if_one_refuses_it_or_is_gone(other: str | None, tmp_path: Path) -> None:
     """A replica answers 503 only if it has started nothing."""
     async with nginx_with(tmp_path, other, "answer") as (nginx, http, replicas):
         for _ in range(4):
@@ -119,9 +117,7 @@ async def test_a_post_that_was_refused_and_then_broke_is_not_sent_a_third_time(t
     assert refusing.requests
 
 
-async def test_an_event_arrives_while_the_stream_goes_on_and_a_client_that_leaves_is_seen_to_leave(
-    tmp_path: Path,
-) -> None:
+async def test_an_event_arrives_while_the_stream_goes_on_and_a_client_that_leaves_is_noticed(tmp_path: Path) -> None:
     """So progress arrives in time, and the replica of a caller that left stops polling."""
     async with nginx_with(tmp_path, "stream") as (nginx, http, (replica,)):
         async with http.stream("POST", nginx.url, content=b"q") as response:
@@ -136,12 +132,9 @@ async def test_a_replica_gets_the_callers_address_and_headers_but_no_forged_addr
     async with nginx_with(tmp_path, "answer") as (nginx, http, (replica,)):
         forged = {"X-Forwarded-For": "6.6.6.6", "Authorization": "Bearer token", "Traceparent": "00-1-1-01"}
         await http.post(nginx.url, content=b"q", headers=forged)
-        head = replica.requests[0][0]
-    assert f"Host: 127.0.0.1:{nginx.port}\r\n" in head
-    assert "X-Forwarded-For: 127.0.0.1\r\n" in head
-    assert "X-Forwarded-Proto: http\r\n" in head
-    assert "Authorization: Bearer token\r\n" in head
-    assert "00-1-1-01" in head
+    own = {f"Host: 127.0.0.1:{nginx.port}", "X-Forwarded-For: 127.0.0.1", "X-Forwarded-Proto: http"}
+    passed_on = {"Authorization: Bearer token", "Traceparent: 00-1-1-01"}
+    assert own | passed_on <= set(replica.requests[0][0].split("\r\n"))
 
 
 async def test_only_mcp_and_its_metadata_are_served_and_no_query_is_logged(tmp_path: Path) -> None:
@@ -156,9 +149,7 @@ async def test_only_mcp_and_its_metadata_are_served_and_no_query_is_logged(tmp_p
         assert "secret" not in "".join(nginx.passed)
 
 
-async def test_the_limit_of_a_body_is_the_servers_own_default_and_no_body_is_written_to_the_disk(
-    tmp_path: Path,
-) -> None:
+async def test_the_limit_of_a_body_is_the_servers_own_default_and_no_body_is_written_to_disk(tmp_path: Path) -> None:
     largest = HttpSettings.model_fields["max_body_bytes"].default
     async with nginx_with(tmp_path, "answer") as (nginx, http, (replica,)):
         assert (await http.post(nginx.url, content=b"x" * largest)).status_code == 200

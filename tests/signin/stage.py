@@ -3,12 +3,12 @@
 import json
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from subprocess import PIPE, Popen, run
 from typing import Any
 
 import httpx
@@ -20,7 +20,6 @@ from tests.hosts.installing import node, npm_locked
 from tests.http.issuer import Issuer, KeyPair
 
 PROGRAMS = Path(__file__).with_name("programs")
-PINS = Path(__file__).with_name("npm")
 ROOT = Path(__file__).parents[2]
 QUESTION = "How many drafts are there?"
 SCOPE = "contit:ask"
@@ -35,7 +34,7 @@ def private(key: KeyPair) -> dict[str, Any]:
 
 
 def packages() -> Path:
-    return npm_locked("signin", PINS)
+    return npm_locked("signin", Path(__file__).with_name("npm"))
 
 
 def node_program(name: str, folder: Path) -> list[str]:
@@ -75,19 +74,16 @@ def providing(folder: Path, resource: str, path: str = "", **more: Any) -> Itera
     """Start an identity provider, at a path of its origin if there is one."""
     given = {"resource": resource, "path": path, "keys": [private(FIRST)]}
     environment = {"PATH": "/usr/bin:/bin", **more.pop("environment", {})}
-    with (folder / "provider.log").open("w") as log:
-        command = [*node_program("provider.mjs", folder / "provider"), json.dumps(given | more)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
+    command = [*node_program("provider.mjs", folder / "provider"), json.dumps(given | more)]
+    log = folder / "provider.log"
+    with log.open("w") as stderr, Popen(command, stdout=PIPE, stderr=stderr, text=True, env=environment) as process:
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
-            assert line, (folder / "provider.log").read_text()
+            assert line, log.read_text()
             yield Provider(json.loads(line)["issuer"], resource)
         finally:
             process.kill()
-            process.wait()
-            assert process.stdout is not None
-            process.stdout.close()
 
 
 @dataclass
@@ -133,8 +129,8 @@ def chromium() -> str:
     return found
 
 
-def run_program(name: str, folder: Path, given: Mapping[str, Any]) -> Any:
+def run_program(name: str, folder: Path, given: Mapping[str, Any], *, stdin: str = "", seconds: float = 120) -> Any:
     command = [*node_program(name, folder), json.dumps(given)]
-    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=120)
+    done = run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=seconds, input=stdin)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-3_000:]}"
     return json.loads(done.stdout)

@@ -2,8 +2,8 @@
 
 import json
 import re
-import subprocess
 from pathlib import Path
+from subprocess import PIPE, Popen
 from typing import Any
 
 from tests.children import free_port
@@ -35,11 +35,9 @@ def test_its_web_page_leads_to_the_login_page_and_gets_an_answer(scene: Stage, t
     """It registers through its own server, so that the issuer needs no CORS."""
     ports = {name: str(free_port()) for name in ("CLIENT_PORT", "MCP_SANDBOX_PORT", "MCP_APP_ORIGIN_PORT")}
     environment = bare_environment(tmp_path / "home", node(), MCP_AUTO_OPEN_ENABLED="false", **ports)
-    command = npm_packages("inspector", PACKAGE) / "mcp-inspector"
-    arguments = ["--web", "--server-url", scene.url, "--transport", "http"]
-    with (tmp_path / "stderr").open("w") as stderr, subprocess.Popen(
-        [command, *arguments], env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True
-    ) as process:  # fmt: skip
+    inspector, log = str(npm_packages("inspector", PACKAGE) / "mcp-inspector"), tmp_path / "stderr"
+    command = [inspector, "--web", "--server-url", scene.url, "--transport", "http"]
+    with log.open("w") as stderr, Popen(command, env=environment, stdout=PIPE, stderr=stderr, text=True) as process:
         try:
             assert process.stdout is not None
             page = next(found[0] for line in process.stdout if (found := re.search(r"http://\S+API_TOKEN\S+", line)))

@@ -1,15 +1,15 @@
 """From a bare URL to an answer with the TypeScript SDK's own OAuth clients."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
+from subprocess import PIPE, Popen
 
 import pytest
 
 from tests.children import rpc
 from tests.http.issuer import KeyPair, bearer
-from tests.signin.stage import ROOT, Stage, node_program, stage
+from tests.signin.stage import ROOT, Stage, node_program, run_program, stage
 
 BROWSER = [sys.executable, "-m", "tests.signin.login"]
 QUESTIONS = ["How many drafts are there?", "How many pages are there?"]
@@ -20,34 +20,28 @@ def test_without_a_required_scope_it_can_still_sign_in(tmp_path: Path, sdk: str)
     """It requests the advertised scopes. Without any the provider denies access."""
     with stage(tmp_path, settings={"CONTIT_MCP_JWT_SCOPES": ""}) as scene:
         given = {"sdk": sdk, "url": scene.url, "browser": BROWSER, "questions": QUESTIONS[:1]}
-        command = [*node_program("typescript.mjs", tmp_path), json.dumps(given)]
-        done = subprocess.run(
-            command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=60, input="go on\n"
-        )
-    assert done.returncode == 0, done.stderr
-    assert "draft" in json.loads(done.stdout)["answer"]
+        found = run_program("typescript.mjs", tmp_path, given, stdin="go on\n", seconds=60)
+    assert "draft" in found["answer"]
 
 
 @pytest.mark.parametrize("sdk", ["2", "1"])
 def test_it_registers_logs_in_and_renews_a_token_that_is_refused(scene: Stage, tmp_path: Path, sdk: str) -> None:
     """The key of its token is withdrawn between two questions."""
     given = {"sdk": sdk, "url": scene.url, "browser": BROWSER, "questions": QUESTIONS}
-    command = [*node_program("typescript.mjs", tmp_path), json.dumps(given)]
-    with (tmp_path / "stderr").open("w") as stderr, subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True
-    ) as process:  # fmt: skip
+    command, log = [*node_program("typescript.mjs", tmp_path), json.dumps(given)], tmp_path / "stderr"
+    with log.open("w") as file, Popen(command, cwd=ROOT, stdin=PIPE, stdout=PIPE, stderr=file, text=True) as process:
         try:
             assert process.stdin is not None
             assert process.stdout is not None
             first = process.stdout.readline()
-            assert first, (tmp_path / "stderr").read_text()
+            assert first, log.read_text()
             scene.provider.sign_with(KeyPair(f"for SDK {sdk}"))
             assert scene.server.post(rpc("ping"), **bearer(scene.provider.token())).status_code == 200
             tokens = scene.provider.order().count("POST /token 200")
             process.stdin.write("go on\n")
             process.stdin.flush()
             second = process.stdout.readline()
-            assert second, (tmp_path / "stderr").read_text()
+            assert second, log.read_text()
         finally:
             process.kill()
     found = [json.loads(line) for line in (first, second)]

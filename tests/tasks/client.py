@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import anyio
 from mcp.client import Client
 from mcp.client.extension import ClaimContext, ClientExtension, ResultClaim
-from mcp.client.session import ClientSession
 from mcp_types import CallToolResult, Request, RequestParams, Result
 from pydantic import BaseModel, ConfigDict
 
@@ -43,21 +43,12 @@ class _Anything(BaseModel):
 ENDS = {"completed", "failed", "cancelled"}
 
 
-async def _ask(session: ClientSession, method: str, task_id: str, responses: Any = None) -> dict[str, Any]:
+async def _ask(method: str, client: Client | ClaimContext, task_id: str, responses: Any = None) -> dict[str, Any]:
     request = _TaskRequest(method=method, params=_Params(task_id=task_id, input_responses=responses))
-    return (await session.send_request(request, _Anything)).model_dump()
+    return (await client.session.send_request(request, _Anything)).model_dump()
 
 
-async def get_task(client: Client, task_id: str) -> dict[str, Any]:
-    return await _ask(client.session, "tasks/get", task_id)
-
-
-async def update_task(client: Client, task_id: str, responses: Any) -> dict[str, Any]:
-    return await _ask(client.session, "tasks/update", task_id, responses)
-
-
-async def cancel_task(client: Client, task_id: str) -> dict[str, Any]:
-    return await _ask(client.session, "tasks/cancel", task_id)
+get_task, update_task, cancel_task = (partial(_ask, f"tasks/{name}") for name in ("get", "update", "cancel"))
 
 
 async def create_task(client: Client, tool: str, **arguments: Any) -> CreatedTask:
@@ -80,7 +71,7 @@ class TasksClient(ClientExtension):
         task: dict[str, Any] = {"status": created.status, "pollIntervalMs": created.poll_interval_ms}
         while task["status"] not in ENDS:
             await anyio.sleep(task["pollIntervalMs"] / 1000)
-            task = await _ask(context.session, "tasks/get", created.task_id)
+            task = await get_task(context, created.task_id)
             self.seen.append(task)
         assert task["status"] == "completed", task
         return CallToolResult.model_validate(task["result"], by_name=False)

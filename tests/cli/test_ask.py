@@ -223,7 +223,6 @@ async def test_an_interruption_before_the_question_is_read_is_an_object_too(tmp_
 
 # --- every error, and the command to run now
 
-
 UNREACHABLE = errors.APIConnectionError("Contit could not be reached.", hint="Try again.", may_have_arrived=False)
 FETCH = "contit-mcp ask --thread t --run r"
 

@@ -196,10 +196,8 @@ async def test_each_state_of_the_credential_has_its_own_finding_and_hint(
         *((401, status, f"HTTP {status}") for status in (418, 429, 500)),
     ],
 )
-async def test_an_address_that_does_not_answer_as_contit_does_is_reported(
-    without_key: int, with_key: int, said: str
-) -> None:
-    """The address gets the credential only if it has asked for one."""
+async def test_a_server_that_answers_unlike_contit_is_reported(without_key: int, with_key: int, said: str) -> None:
+    """It gets the credential only if it has asked for one."""
     received: list[Request] = []
 
     async def reply(request: Request) -> Response:

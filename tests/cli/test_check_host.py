@@ -17,6 +17,8 @@ from tests.children import TOKEN_MODE, TOKENS, Served, contit, in_thread
 from tests.cli.command_line import file_of, on_terminal, output_of, run_here, upstream
 
 pytestmark = pytest.mark.usefixtures("home")
+HINT = "hint: Set CONTIT_ASSISTANT_TOKEN to a token"
+TOKEN = {"CONTIT_ASSISTANT_TOKEN": "t"}
 
 
 def write_entry(entry: object, slug: str = "cursor", scope: str = "user") -> Path:
@@ -105,10 +107,6 @@ def test_a_file_without_an_entry_is_named_once_with_the_command_that_writes_one(
     assert said in found
     assert found.count(str(file)) == 1
     assert content == "{" or "contit-mcp install cursor --scope project" in found
-
-
-HINT = "hint: Set CONTIT_ASSISTANT_TOKEN to a token"
-TOKEN = {"CONTIT_ASSISTANT_TOKEN": "t"}
 
 
 @pytest.mark.parametrize(

@@ -75,10 +75,7 @@ async def test_problems_of_this_servers_own_metadata_are_told_apart(issuer: Issu
     metadata: dict[str, Any] = {}
     path = "/.well-known/oauth-protected-resource/mcp"
     with in_thread(Starlette(routes=[Route(path, lambda _: JSONResponse(metadata))])) as url:
-        for resource, servers in (
-            (f"{url}/mcp", ["https://other.example"]),
-            ("https://other.example/mcp", [issuer.url]),
-        ):
+        for resource, servers in ((f"{url}/mcp", ["https://x.example"]), ("https://x.example/mcp", [issuer.url])):
             metadata |= {"resource": resource, "authorization_servers": servers}
             own, *_ = await check(issuer, CONTIT_MCP_PUBLIC_URL=f"{url}/mcp")
             assert (own.good, "this server's side" in own.verdict) == (False, True)

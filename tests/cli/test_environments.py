@@ -153,10 +153,7 @@ def test_a_user_without_a_name_and_a_home_folder_is_served(command: str, monkeyp
 
 # --- real processes
 
-
-ALL_AT_ONCE = {
-    name: str(values[0]) for name, values in FOR_OTHERS.items() if name not in {"HOME", "PATH", "XDG_STATE_HOME"}
-}
+ALL_AT_ONCE = {name: str(odd[0]) for name, odd in FOR_OTHERS.items() if name not in {"HOME", "PATH", "XDG_STATE_HOME"}}
 ALL_AT_ONCE |= dict.fromkeys(("PYTHONDEVMODE", "PYTHONASYNCIODEBUG", "PYTHONUNBUFFERED", "PYTHONOPTIMIZE"), "1")
 ALL_AT_ONCE |= {"PYTHONWARNINGS": "error", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "PYTHONPATH": "/nonexistent"}
 ALL_AT_ONCE |= {"HTTPS_PROXY": NOWHERE, "LC_ALL": "C", "PYTHONINSPECT": "1"}

@@ -22,6 +22,7 @@ from tests.cli.command_line import NOWHERE, environment, file_of, on_terminal, o
 from tests.rules.tree import ROOT
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("home")]
+REFUSED = "error: Contit refuses the key (401), so nothing was written."
 
 
 def install(code: int, *arguments: str, **variables: str) -> str:
@@ -298,9 +299,6 @@ def test_a_personal_access_token_is_named_as_one(home: Path) -> None:
         assert Path(path).exists() is (path == str(mine))
 
 
-REFUSED = "error: Contit refuses the key (401), so nothing was written."
-
-
 @pytest.mark.parametrize(
     ("arguments", "variables", "said"),
     [
@@ -381,12 +379,10 @@ def test_without_a_host_it_lists_all_hosts_and_their_state_on_this_machine() -> 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no links for everyone")
 @pytest.mark.parametrize("slug", ["claude-code", "cursor", "codex", "vscode"])
-@pytest.mark.parametrize(
-    "target", ["/", "..", "../secret.json", "~/secret.json", "/nowhere/x", "../../nowhere", "/dev/null"]
-)
+@pytest.mark.parametrize("target", ["/", "..", "../own.json", "~/own.json", "/nowhere/x", "../../nowhere", "/dev/null"])
 def test_no_link_leads_out_of_a_project(slug: str, target: str, home: Path) -> None:
     """The file may be a link, or a folder on the way to it; the target may be there or not."""
-    (home / "secret.json").write_text('{"mcpServers": {"contit-assistant": {"command": "secret-command"}}}')
+    (home / "own.json").write_text('{"mcpServers": {"contit-assistant": {"command": "secret-command"}}}')
     project = home / "project"
     place = file_of(slug, "project").relative_to(project)
     for part in (place, *place.parents[:-1]):

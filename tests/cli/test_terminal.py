@@ -23,6 +23,8 @@ from tests.cli.command_line import Ended, environment, on_terminal, run_here, up
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals and signals are POSIX's")
 
 DRAFTS, MARCH = "How many drafts are there?", "List all published articles from March 2026"
+LONG = "https://example.com/a/very/long/path/that/is/wider/than/any/terminal/of/eighty/columns/index.html?id=1"
+WORD = "an_id_that_is_wider_than_a_terminal_of_forty_or_even_of_eighty_columns_is_not_cut_short"
 HIDES_THE_CURSOR = "\x1b[?25l"
 COLOUR = re.compile(r"\x1b\[[\d;]*[34]\d[\d;]*m")
 LONG_RUN = SandboxOptions(run_seconds=60)
@@ -75,10 +77,6 @@ def shown(text: str, columns: int) -> str:
     return re.sub(r"\x1b\[[\d;]*m|\r", "", screen.getvalue())
 
 
-LONG = "https://example.com/a/very/long/path/that/is/wider/than/any/terminal/of/eighty/columns/index.html?id=1"
-WORD = "an_id_that_is_wider_than_a_terminal_of_forty_or_even_of_eighty_columns_is_not_cut_short"
-
-
 @pytest.mark.parametrize("columns", [120, 80, 40])
 @pytest.mark.parametrize(
     ("text", "visible"),
@@ -119,9 +117,7 @@ def test_of_a_table_that_does_not_fit_every_character_is_shown() -> None:
 
 
 @pytest.mark.parametrize("answer", ["Wrap it in <strong>", "| page |\n|---|\n| [Home](https://a.example) |", ""])
-def test_a_real_terminal_shows_tags_and_addresses_and_says_that_an_answer_is_empty(
-    answer: str, sandbox: Contit
-) -> None:
+def test_a_real_terminal_shows_tags_and_addresses_and_says_if_an_answer_is_empty(answer: str, sandbox: Contit) -> None:
     sandbox.record.add(answers=[ScriptedAnswer(pattern=".*", answer=answer)])
     with on_terminal("ask", "how", "many", "drafts", **upstream(sandbox.url)) as terminal:
         pass

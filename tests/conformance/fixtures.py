@@ -138,9 +138,8 @@ def _image() -> types.ImageContent:
 
 
 def _resource(uri: str, kind: str, text: str) -> types.EmbeddedResource:
-    return types.EmbeddedResource(
-        type="resource", resource=types.TextResourceContents(uri=uri, mime_type=kind, text=text)
-    )
+    contents = types.TextResourceContents(uri=uri, mime_type=kind, text=text)
+    return types.EmbeddedResource(type="resource", resource=contents)
 
 
 def _add_resources(server: MCPServer[Any]) -> None:

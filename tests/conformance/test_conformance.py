@@ -30,7 +30,6 @@ GENERIC = {
 EXPECTED = Path(__file__).with_name("expected.toml")
 _EVERYWHERE = "wire-schema-valid"  # the suite adds this check to every scenario, also to one without requests
 
-
 Checks = dict[str, str | None]
 """The checks of one scenario, each with the reason why it failed, or None if it passed."""
 
@@ -39,10 +38,8 @@ def run_suite(url: str, revision: str, folder: Path) -> dict[str, Checks]:
     """Run all scenarios for a revision, and return their checks by the name of the scenario."""
     commands = npm_packages("conformance", "@modelcontextprotocol/conformance")
     program = (commands / "conformance").resolve()
-    arguments = ["server", "--url", url, "--requirements", revision, "--output-dir", str(folder)]
-    done = subprocess.run(
-        [node() / "node", program, *arguments], capture_output=True, text=True, check=False, timeout=240
-    )
+    words = ["server", "--url", url, "--requirements", revision, "--output-dir", str(folder)]
+    done = subprocess.run([node() / "node", program, *words], capture_output=True, text=True, check=False, timeout=240)
     said = done.stdout + done.stderr
     assert done.returncode in {0, 1}, said  # 1 as soon as anything fails, expected or not
     assert "=== SUMMARY ===" in said, said
@@ -64,9 +61,7 @@ def wrong(found: dict[str, Checks], target: str, revision: str) -> list[str]:
     expected = tomllib.loads(EXPECTED.read_text(encoding="utf-8")).get(target, {}).get(revision, {})
     known = {**expected.get("fails", {}), **expected.get("not_counted", {})}
     seen = {name: "it has no check of its own" for name, checks in found.items() if not checks}
-    seen |= {
-        f"{name}:{check}": why for name, checks in found.items() for check, why in checks.items() if why is not None
-    }
+    seen |= {f"{name}:{one}": why for name, checks in found.items() for one, why in checks.items() if why is not None}
     return [
         *(f"{line}: {why}" for line, why in seen.items() if line not in known),
         *(f"{EXPECTED.name}: {line} holds no longer; take it out." for line in known if line not in seen),

@@ -56,9 +56,7 @@ async def ask(http: httpx.AsyncClient, url: str, **more: Any) -> dict[str, Any]:
     return structure
 
 
-async def test_hardened_and_without_a_setting_it_serves_callers_with_their_own_credential(
-    engine: Engine, build: Build
-) -> None:
+async def test_hardened_and_without_settings_it_serves_callers_with_their_own_key(engine: Engine, build: Build) -> None:
     """Read-only, without capabilities, in 256 MiB; the port is set as platforms set it."""
     async with serving(engine, build) as (container, url, _), caller(**KEY) as http:
         answer = await ask(http, url)
@@ -122,9 +120,7 @@ async def test_runs_outlive_the_container_in_its_volume(engine: Engine, build: B
         engine.run("volume", "rm", "-f", volume)
 
 
-async def test_settings_are_read_from_variables_secret_files_and_a_mounted_file(
-    engine: Engine, build: Build, tmp_path: Path
-) -> None:
+async def test_settings_come_from_variables_secrets_and_a_file(engine: Engine, build: Build, tmp_path: Path) -> None:
     token, settings = tmp_path / "tokens", tmp_path / "contit-mcp.toml"
     token.write_text(children.TOKEN_MODE["CONTIT_MCP_TOKENS"], encoding="utf-8")
     lines = ('auth = "token"', 'tokens_file = "/run/secrets/tokens"', f'seal_key = "{children.SEAL_KEY}"')

@@ -24,6 +24,7 @@ LIMIT = 8 * MEBIBYTE
 MOST_MEMORY = 4 * LIMIT  # for one body: compressed, decompressed, and a copy of each
 ZEROS = b"\0" * (100 * MEBIBYTE)
 GOOD = b'{"status": "in_progress", "response": "Twelve.", "threadId": "t", "runId": "r", "access_token": "token"}'
+UNREADABLE = "Contit's response could not be read."
 
 
 def gzipped(data: bytes) -> bytes:
@@ -106,9 +107,6 @@ async def read(body: bytes, coding: str, policy: TransportPolicy | None = None) 
             return await client.thread_response("t")
         except errors.APIResponseValidationError as error:
             return error.message
-
-
-UNREADABLE = "Contit's response could not be read."
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,11 @@ pytestmark = pytest.mark.anyio
 TEXT = "# Articles\r\n\n| a | b |\n\t<b>é ü 漢字 👩‍👩‍👧</b>"
 HIDDEN = "\u200b\U000e0041"
 ANSWER = {"status": "completed", "response": TEXT + HIDDEN}
+LAGGING: dict[str, Call] = {  # reads for which a 404 may be replication lag
+    "status": lambda client: client.run_status("t", "r", just_started=True),
+    "response": lambda client: client.thread_response("t", just_completed=True),
+}
+each_read = pytest.mark.parametrize("read", READS.values(), ids=READS)
 
 
 @pytest.mark.parametrize("thread_id", [None, "thread/ü 1"])
@@ -107,13 +112,6 @@ async def test_a_start_whose_caller_leaves_keeps_its_ids_and_is_not_sent_again(
         await anyio.lowlevel.checkpoint()
     assert scope.cancelled_caught
     assert ([run.run_id for run in kept.runs], len(upstream.received)) == (ids, 1)
-
-
-LAGGING: dict[str, Call] = {  # reads for which a 404 may be replication lag
-    "status": lambda client: client.run_status("t", "r", just_started=True),
-    "response": lambda client: client.thread_response("t", just_completed=True),
-}
-each_read = pytest.mark.parametrize("read", READS.values(), ids=READS)
 
 
 @pytest.mark.parametrize("call", [start, *READS.values()])

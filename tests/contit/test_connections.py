@@ -21,6 +21,7 @@ pytestmark = pytest.mark.anyio
 QUICK = RetryPolicy(attempts=4, shortest=0.001, longest=0.001)
 IMPATIENT = TransportPolicy(connect=5.0, read=0.1, write=5.0, pool=5.0)
 BEGUN = b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"threadId": "thr'
+RUNNING = b'{"status": "in_progress"}'
 
 
 async def close_at_once(connection: Connection) -> None:
@@ -86,9 +87,6 @@ async def test_a_connection_that_was_not_made_is_repeated_since_nothing_was_sent
             await start(client)
     assert stats.requests == 4
     assert not caught.value.may_have_arrived
-
-
-RUNNING = b'{"status": "in_progress"}'
 
 
 @pytest.mark.parametrize("address", ["ftp://contit.test", "https://127.1"])

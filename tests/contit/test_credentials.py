@@ -26,6 +26,7 @@ each_kind = pytest.mark.parametrize("kind", [APIKeyAuth, AccessTokenAuth])
 Kind = type[APIKeyAuth | AccessTokenAuth]
 SECRET = "ctpat_Very-Secret+Value/42="
 HEADERS = {APIKeyAuth: ("x-api-key", SECRET), AccessTokenAuth: ("authorization", f"Bearer {SECRET}")}
+UNUSABLE = ("two\nlines", "two\r\nX-Evil: 1", "nul\x00", "ünicode", " blank", "blank ", "zero\u200b", "odd\udcff", "")
 
 
 @each_kind
@@ -65,9 +66,6 @@ async def test_a_changed_file_is_used_for_the_next_request(kind: Kind, tmp_path:
     sent = [request.headers[HEADERS[kind][0]].split()[-1] for request in upstream.received]
     assert sent == ["first-secret", "other-secret"]
     assert auth.identity().endswith(":other-secret")
-
-
-UNUSABLE = ("two\nlines", "two\r\nX-Evil: 1", "nul\x00", "ünicode", " blank", "blank ", "zero\u200b", "odd\udcff", "")
 
 
 @pytest.mark.parametrize("secret", UNUSABLE)

@@ -46,6 +46,8 @@ def is_hidden(code: int) -> bool:
 HIDDEN = [chr(code) for code in range(0x110000) if is_hidden(code) and chr(code) not in "\t\n\r"]
 BLANK = "\u2800\U0001d159"
 SHOWS_NOTHING = {*HIDDEN, *BLANK}
+SAMPLE = [*HIDDEN[:70], "\u115f", "\u1160", "\u2800", *"\ufe00\ufe01\ufe02\ufe0e\ufe0f\u200c\u200d\u034f", *BLANK]
+ANY_TEXT = st.text(st.characters(exclude_categories=()) | st.sampled_from(SAMPLE) | st.sampled_from("🏴❤a1क\u1161"))
 
 
 def test_every_hidden_character_of_unicode_is_removed_between_letters_and_alone() -> None:
@@ -55,13 +57,7 @@ def test_every_hidden_character_of_unicode_is_removed_between_letters_and_alone(
         assert without_hidden_characters(text) == "ab 12 字.  ", hex(ord(character))
 
 
-SAMPLE = [*HIDDEN[:70], "\u115f", "\u1160", "\u2800", *"\ufe00\ufe01\ufe02\ufe0e\ufe0f\u200c\u200d\u034f", *BLANK]
-
-
-@given(
-    st.lists(st.sampled_from(HIDDEN), min_size=2, max_size=300),
-    st.sampled_from(["", "drafts.", "x", "0", "Ω", "─", "∑", "→", "💡"]),
-)
+@given(st.lists(st.sampled_from(HIDDEN), min_size=2, max_size=300), st.sampled_from(["", "drafts.", *"x0Ω─∑→💡"]))
 def test_no_alphabet_of_hidden_characters_carries_a_message(message: list[str], cover: str) -> None:
     left = without_hidden_characters(cover + "".join(message) + " End.")
     assert len(left) - len(cover + " End.") <= (cover == "💡")  # which may keep one
@@ -91,9 +87,6 @@ TEXTS = {name: (text, text) for name, text in KEPT.items()} | AS_AN_ALPHABET
 def test_writing_systems_and_emoji_keep_the_hidden_characters_that_they_need(text: str, left: str) -> None:
     """Elsewhere the same characters are removed, because they could spell a message."""
     assert without_hidden_characters(text) == left
-
-
-ANY_TEXT = st.text(st.characters(exclude_categories=()) | st.sampled_from(SAMPLE) | st.sampled_from("🏴❤a1क\u1161"))
 
 
 @given(ANY_TEXT)

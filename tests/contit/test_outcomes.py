@@ -36,6 +36,7 @@ from tests.echo_contit import EchoContit, Reply, Script
 pytestmark = pytest.mark.anyio
 
 MARKER = "sk-secret at https://hidden.example/?api_key=sk-secret"  # must not reach a caller or the log
+NOW = datetime(2026, 3, 15, 12, 0, 0, tzinfo=UTC)
 HTTPX_EXCEPTIONS: list[type[Exception]] = [
     kind for name in httpx.__all__ if isinstance(kind := getattr(httpx, name), type) and issubclass(kind, Exception)
 ]
@@ -243,9 +244,6 @@ async def test_a_failing_token_endpoint_is_no_fault_of_contit() -> None:
     client = contit_client(scripted(RUNNING), auth=auth, retry=ONCE)
     await poll(client, 100)
     assert client.backoff.stretch == 1.0
-
-
-NOW = datetime(2026, 3, 15, 12, 0, 0, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,8 @@ from tests.contit.raw_server import Connection, answers, anyio_backend, no_proxi
 QUICK = RetryPolicy(attempts=2, shortest=0.001, longest=0.001)
 KEY = APIKeyAuth(SecretValue("CONTIT_API_KEY", value="key-of-the-client"))
 ANSWER = answers(b'{"status": "in_progress"}')
+PROXY = {"https": "http://proxy.example:3128"}
+MOUNTS: dict[str, str | None] = {"https://": "http://proxy.example:3128"}
 
 
 async def ask(address: str, *, ca_file: Path | None = None) -> None:
@@ -95,13 +97,11 @@ def test_a_bad_ca_file_is_named_with_its_reason(tmp_path: Path, content: str | N
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
-async def test_http_goes_through_the_proxy_unless_no_proxy_names_the_host(
-    variable: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+async def test_http_uses_the_proxy_unless_no_proxy_names_the_host(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "::1/128,[,excepted.invalid")
     async with raw_server(ANSWER) as proxy:
-        monkeypatch.setenv(variable, proxy.url)
+        monkeypatch.setenv(name, proxy.url)
         await ask("http://contit.test")
         with pytest.raises(errors.APIConnectionError):
             await ask("http://excepted.invalid")
@@ -149,10 +149,6 @@ async def test_this_machine_is_asked_without_a_proxy(host: str, proxy: str, monk
     async with raw_server(ANSWER) as contit:
         await ask(f"http://{host}:{contit.port}")
     assert contit.requests[0].startswith(b"GET /ai-assistant/")
-
-
-PROXY = {"https": "http://proxy.example:3128"}
-MOUNTS: dict[str, str | None] = {"https://": "http://proxy.example:3128"}
 
 
 @pytest.mark.parametrize(

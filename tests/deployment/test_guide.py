@@ -24,6 +24,7 @@ pytestmark = pytest.mark.no_cover
 
 PUBLIC_URL = "https://mcp.example.com/mcp"
 MARK = "@@ block"
+CAN_RUN = os.environ.get("CI") or all(map(shutil.which, ("bash", "curl", "openssl")))
 
 
 class Block(NamedTuple):
@@ -103,9 +104,6 @@ def machine(folder: Path) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
             for container in engine.glob("*.json"):
                 with suppress(ProcessLookupError):
                     os.kill(json.loads(container.read_text(encoding="utf-8"))["pid"], signal.SIGKILL)
-
-
-CAN_RUN = os.environ.get("CI") or all(map(shutil.which, ("bash", "curl", "openssl")))
 
 
 @pytest.mark.skipif(not CAN_RUN, reason="needs bash, curl and openssl")

@@ -41,9 +41,7 @@ SETTINGS = {str(field.alias) for field in Settings.model_fields.values()}
 
 
 def pods() -> dict[str, dict[str, Any]]:
-    return {
-        each["metadata"]["name"]: each["spec"]["template"] for each in kubernetes_objects() if each["kind"] in WORKLOADS
-    }
+    return {it["metadata"]["name"]: it["spec"]["template"] for it in kubernetes_objects() if it["kind"] in WORKLOADS}
 
 
 def settings() -> dict[str, str]:

@@ -45,7 +45,7 @@ def test_each_system_has_its_folders(slug: str, folders: dict[System, str], path
 
 
 @pytest.mark.parametrize(
-    ("slug", "scope", "variables", "expected"),
+    ("slug", "scope", "variables", "path"),
     [
         ("claude-code", "project", {}, "/project/.mcp.json"),
         ("codex", "project", {}, "/project/.codex/config.toml"),
@@ -59,11 +59,9 @@ def test_each_system_has_its_folders(slug: str, folders: dict[System, str], path
         ("goose", "user", {"XDG_CONFIG_HOME": "relative"}, "/home/you/.config/goose/config.yaml"),
     ],
 )
-def test_projects_and_moved_folders_are_found(
-    slug: str, scope: Scope, variables: dict[str, str], expected: str
-) -> None:
+def test_projects_and_moved_folders_are_found(slug: str, scope: Scope, variables: dict[str, str], path: str) -> None:
     """A variable that is blank or not a full path counts as not set."""
-    assert HOSTS[slug].place(Machine("linux", HOME, PROJECT, variables), scope).path == Path(expected)
+    assert HOSTS[slug].place(Machine("linux", HOME, PROJECT, variables), scope).path == Path(path)
 
 
 def test_the_packaged_claude_desktop_of_windows_reads_its_own_folder(tmp_path: Path) -> None:

@@ -48,9 +48,8 @@ YAML_BLOCKS = (
 def json_document(draw: st.DrawFn, host: Host) -> str:
     """JSON with comments and trailing commas, in any style."""
     random = draw(st.randoms(use_true_random=False))
-    others = {
-        name: {"command": "npx", "args": [random.choice(WORDS)]} for name in random.sample(WORDS, random.randint(0, 3))
-    }
+    names = random.sample(WORDS, random.randint(0, 3))
+    others = {name: {"command": "npx", "args": [random.choice(WORDS)]} for name in names}
     value: dict[str, Any] = {
         name: random.choice((1, True, None, "text", [], [1, {"a": {}}])) for name in WORDS[:4] if random.random() < 0.5
     }

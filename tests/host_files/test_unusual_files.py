@@ -63,9 +63,7 @@ MARKED = {
 
 
 @pytest.mark.parametrize(("slug", "marked"), [(slug, text) for slug, texts in MARKED.items() for text in texts])
-def test_an_entry_written_by_hand_is_removed_and_nothing_else(
-    slug: str, marked: str, tmp_path: Path, installs: Installs
-) -> None:
+def test_nothing_but_a_handwritten_entry_is_removed(slug: str, marked: str, tmp_path: Path, installs: Installs) -> None:
     """A copy of the file is kept and named."""
     before = re.sub("«(.*?)(?:⇒.*?)?»", r"\1", marked, flags=re.DOTALL)
     after = re.sub("«.*?(?:⇒(.*?))?»", r"\1", marked, flags=re.DOTALL)
@@ -95,9 +93,7 @@ def test_an_entry_is_still_ours_after_the_host_has_rewritten_its_file(tmp_path: 
 
 
 @pytest.mark.parametrize("slug", ["cursor", "goose"])
-def test_a_file_that_install_made_stays_if_the_user_has_added_to_it(
-    slug: str, tmp_path: Path, installs: Installs
-) -> None:
+def test_a_file_that_install_made_stays_if_the_user_added_to_it(slug: str, tmp_path: Path, installs: Installs) -> None:
     """A comment counts. So does a file that the user made after deleting the one that install made."""
     place, comment = HostFile(HOSTS[slug], tmp_path / "file"), "// mine" if slug == "cursor" else "# mine"
     install(place, SERVER, installs)

@@ -29,6 +29,7 @@ pytestmark = pytest.mark.anyio
 
 DRAFTS = "How many drafts are there?"
 ANSWER = "There are 20 draft items: 12 articles, 5 products and 3 pages."
+KEYS = frozenset({"anna-key", "ben-key"})
 
 
 def assistant(sandbox: RunningSandbox, **options: Any) -> Assistant:
@@ -200,9 +201,7 @@ async def test_a_server_takes_several_clients_and_new_ones_after_the_last_has_le
         assert (await ask(third, prompt="List them", thread_id=thread))["thread_id"] == thread
 
 
-async def test_two_servers_with_different_credentials_do_not_affect_each_other(
-    sandbox: RunningSandbox, tmp_path: object
-) -> None:
+async def test_servers_with_different_credentials_are_independent(sandbox: RunningSandbox, tmp_path: object) -> None:
     """They share a process, a store and a Contit; each caller sees its own runs, and a wrong key stops no other."""
     store = f"sqlite:{tmp_path}/runs.db"
     anna, ben, wrong = (server(sandbox, key, store=store) for key in ("anna-key", "ben-key", "wrong-key"))
@@ -218,8 +217,6 @@ async def test_two_servers_with_different_credentials_do_not_affect_each_other(
 
 
 # --- create_app
-
-KEYS = frozenset({"anna-key", "ben-key"})
 
 
 def app_of(sandbox: RunningSandbox, **options: Any) -> Any:
@@ -237,9 +234,7 @@ def hosted(url: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
             child.kill()
 
 
-async def test_a_mounted_app_serves_both_eras_beside_another_one_with_another_credential(
-    sandbox: RunningSandbox,
-) -> None:
+async def test_a_mounted_app_serves_both_eras_beside_one_with_another_credential(sandbox: RunningSandbox) -> None:
     """Their runs, requests and metrics are separate. The host calls no lifespan of theirs."""
     with hosted(sandbox.url) as (url, _):
         for era in ERAS:

@@ -12,6 +12,7 @@ from contit_mcp.runs.sqlite import SqliteRunStore
 from contit_mcp.runs.store import RetentionPolicy, RunStore
 
 T0 = 1_700_000_000.0
+OPENED: list[SqliteRunStore] = []
 
 
 @dataclass
@@ -36,9 +37,6 @@ def opening(prompt: str, owner: str = "owner") -> Question:
 
 def follow_up(prompt: str, thread_id: str = "t", owner: str = "owner") -> Question:
     return Question.of(owner, thread_id, prompt)
-
-
-OPENED: list[SqliteRunStore] = []
 
 
 def open_sqlite(file: Path, **options: Any) -> SqliteRunStore:
@@ -81,9 +79,7 @@ async def found(store: RunStore, run_id: str, thread_id: str = "t", owner: str =
     return run
 
 
-async def check_an_unreadable_record(
-    store: RunStore, spoil: Callable[[str], Awaitable[None]], logged: io.StringIO
-) -> None:
+async def check_a_spoilt_record(store: RunStore, spoil: Callable[[str], Awaitable[None]], logged: io.StringIO) -> None:
     """Check that a record which `spoil` makes unreadable, by its key, counts as missing and is logged."""
     spoilt = await begin(store, opening("q"), "r1", thread_id="t1")
     readable = await begin(store, opening("z"), "r2", thread_id="t2")

@@ -37,9 +37,7 @@ def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> NewStore:
     return kinds[request.param]
 
 
-async def test_a_granted_question_is_deduplicated_and_its_run_is_found_by_its_ids_and_as_the_latest(
-    store: RunStore,
-) -> None:
+async def test_a_granted_question_is_deduplicated_and_its_run_found_by_its_ids_and_as_latest(store: RunStore) -> None:
     granted = await claim(store, opening("q"))
     assert granted == Granted(granted.record)
     assert granted.record.phase is Phase.STARTING
@@ -88,9 +86,7 @@ async def test_a_released_intent_leaves_no_trace_and_a_started_run_stays(store: 
     assert isinstance(await claim(store, follow_up("y")), Granted)
 
 
-async def test_the_first_end_stays_and_after_a_failure_the_question_can_start_again(
-    store: RunStore, clock: Clock
-) -> None:
+async def test_the_first_end_stays_and_a_failed_question_can_start_again(store: RunStore, clock: Clock) -> None:
     """A late second reading could be another run's answer."""
     run = await begin(store, opening("q"), "r")
     ended = await complete(store, run, "first")
@@ -136,10 +132,8 @@ async def test_retention_zero_returns_the_answer_once_and_keeps_none(new_store: 
     assert (await found(store, "r")).answer is None
 
 
-async def test_a_start_whose_process_died_is_replaced_by_its_retry_alone_and_the_grant_says_so(
-    store: RunStore, clock: Clock
-) -> None:
-    """Another question in between, which came to nothing, changes none of that."""
+async def test_a_start_whose_process_died_is_replaced_by_its_retry_alone(store: RunStore, clock: Clock) -> None:
+    """The grant of the retry says so. Another question in between, which came to nothing, changes none of that."""
     await complete(store, await begin(store, opening("q"), "r1"))
     clock.at(1)
     died = await claim(store, follow_up("died"))

@@ -237,9 +237,7 @@ SPEEDS: dict[str, tuple[list[float], list[str]]] = {
 
 
 @pytest.mark.parametrize(("operations", "events"), SPEEDS.values(), ids=SPEEDS)
-async def test_each_change_of_a_stores_state_is_logged_once(
-    operations: list[float], events: list[str], logged: io.StringIO
-) -> None:
+async def test_each_new_state_is_logged_once(operations: list[float], events: list[str], logged: io.StringIO) -> None:
     """Neither a single slow operation nor a single fast one changes the state."""
     server, metrics = Server(), Metrics()
     store = process(server, metrics)
@@ -252,9 +250,7 @@ async def test_each_change_of_a_stores_state_is_logged_once(
     assert (shown["contit_mcp_store_usable"], shown["contit_mcp_store_slow"]) == (1, events == ["store.slow"])
 
 
-async def test_operations_that_one_pause_of_this_process_delays_together_make_no_slow_store(
-    logged: io.StringIO,
-) -> None:
+async def test_operations_that_a_pause_of_this_process_delays_together_make_no_slow_store(logged: io.StringIO) -> None:
     server = Server(seconds=0.9)
     store = process(server)
     async with anyio.create_task_group() as tasks:

@@ -11,7 +11,7 @@ from contit_mcp.runs.redis import RedisRunStore
 from contit_mcp.runs.store import RetentionPolicy, RunStore
 from tests.children import anyio_backend
 from tests.redis_server import RedisServer, own_redis, session_redis
-from tests.runs.steps import Clock, NewStore, begin, check_an_unreadable_record, claim, complete, follow_up, opening
+from tests.runs.steps import Clock, NewStore, begin, check_a_spoilt_record, claim, complete, follow_up, opening
 
 __all__ = ["anyio_backend", "own_redis", "session_redis"]
 pytestmark = pytest.mark.anyio
@@ -79,4 +79,4 @@ async def test_an_unreadable_record_counts_as_missing_and_is_logged_with_its_key
             (place,) = [each async for each in client.scan_iter(f"*{key}*") if '"run"' in each]
             await client.set(place, text)
 
-    await check_an_unreadable_record(store, spoil, logged)
+    await check_a_spoilt_record(store, spoil, logged)

@@ -23,7 +23,7 @@ from contit_mcp.runs.record import RunRecord
 from contit_mcp.runs.sqlite import FILE_NAME, SqliteRunStore
 from contit_mcp.runs.store import RetentionPolicy
 from tests.children import anyio_backend
-from tests.runs.steps import Clock, begin, check_an_unreadable_record, claim, complete, found, open_sqlite, opening
+from tests.runs.steps import Clock, begin, check_a_spoilt_record, claim, complete, found, open_sqlite, opening
 
 pytestmark = pytest.mark.anyio
 posix = pytest.mark.skipif(os.name != "posix", reason="owners and modes of files are POSIX's")
@@ -62,9 +62,7 @@ def run_sql(file: Path, *statements: str) -> Any:
 # --- its thread
 
 
-async def test_while_a_disk_hangs_the_queue_is_bounded_and_closing_waits_for_what_was_begun(
-    file: Path, store: SqliteRunStore
-) -> None:
+async def test_while_a_disk_hangs_the_queue_is_bounded_and_close_waits(file: Path, store: SqliteRunStore) -> None:
     """A change whose caller has left goes on in the thread; closing the file under it would crash the process."""
     run = await begin(store, opening("q"), "r")
     inside, go_on = threading.Event(), threading.Event()
@@ -248,7 +246,7 @@ async def test_an_unreadable_row_counts_as_missing_and_is_logged_with_its_key(fi
     async def spoil(key: str) -> None:
         run_sql(file, f"UPDATE run SET record = 'odd' WHERE key = '{key}'")
 
-    await check_an_unreadable_record(open_sqlite(file), spoil, logged)
+    await check_a_spoilt_record(open_sqlite(file), spoil, logged)
 
 
 # --- the content of a file

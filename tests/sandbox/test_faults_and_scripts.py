@@ -22,9 +22,7 @@ pytestmark = pytest.mark.anyio
     [("503 retry_after=3", 503, ""), ("redirect", 302, ""), ("html", 200, "<html"), ("html-error", 502, "<html"),
      ("malformed", 200, "{"), ("missing-field", 200, "{}"), ("empty", 200, "")],
 )  # fmt: skip
-async def test_a_fault_happens_as_often_as_it_was_ordered(
-    sandbox: Sandbox, fault: str, status: int, shows: str
-) -> None:
+async def test_a_fault_happens_as_often_as_ordered(sandbox: Sandbox, fault: str, status: int, shows: str) -> None:
     sandbox.record.add_fault(parse_fault(f"{fault} on=start after=1 times=1"))
     assert set((await sandbox.start()).json()) == {"threadId", "runId"}
     answer = await sandbox.start()
@@ -64,12 +62,10 @@ def test_a_request_meets_the_first_fault_that_is_due() -> None:
 
 @pytest.mark.parametrize(("fault", "runs"), [("drop-before on=start", 0), ("drop-after on=start", 1)])
 def test_a_connection_is_dropped_before_or_after_the_request_takes_effect(fault: str, runs: int) -> None:
-    with running_sandbox(SandboxOptions(faults=(parse_fault(fault),))) as sandbox:
+    with running_sandbox(SandboxOptions(faults=(parse_fault(fault),))) as it:
         with pytest.raises(httpx.TransportError):
-            httpx.post(
-                sandbox.url + START, json={"prompt": "q"}, headers={"X-Api-Key": sandbox.api_key}, trust_env=False
-            )
-        assert (len(sandbox.record.runs), sandbox.record.requests[-1].status) == (runs, None)
+            httpx.post(it.url + START, json={"prompt": "q"}, headers={"X-Api-Key": it.api_key}, trust_env=False)
+        assert (len(it.record.runs), it.record.requests[-1].status) == (runs, None)
 
 
 @pytest.mark.parametrize(

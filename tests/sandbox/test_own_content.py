@@ -42,9 +42,7 @@ def _file(folder: Path, name: str, text: str) -> Path:
         ("recipes.csv", TABLE),
     ],
 )
-def test_all_formats_read_the_same_and_no_word_of_the_sample_content_is_known(
-    tmp_path: Path, name: str, text: str
-) -> None:
+def test_all_formats_read_the_same_and_no_word_of_the_sample_is_known(tmp_path: Path, name: str, text: str) -> None:
     path = _file(tmp_path, name, text)
     assert "2 recipes" in _ask(path, "How many recipes did Ada write?")
     assert "Riso" in _ask(path, "Which recipes exist in Italian?")

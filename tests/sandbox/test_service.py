@@ -13,7 +13,6 @@ from tests.sandbox.conftest import START, Sandbox
 
 pytestmark = pytest.mark.anyio
 
-
 DOCUMENTED_ANSWER = (
     "I found 12 published articles from March 2026. Here are the most recent:\n\n1. **Breaking News** (March 15)\n"
     "2. **Weekly Update** (March 14)\n3. **Tech Review** (March 12)\n\n"

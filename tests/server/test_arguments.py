@@ -15,6 +15,7 @@ from tests.echo_contit import EchoContit, answer_to
 from tests.server.stage import call, connected, ids_of, in_each_era
 
 TOOLS = create_tools()
+ALIKE, UNLIKE = ("promt", "Promtp", "promptText"), ("question", "x" * 50, "promp\nte")
 INJECTED = [
     {"wait_for_previous": True},  # Gemini CLI
     {"task_progress": "- [x] read\n- [ ] ask"},  # Cline
@@ -55,9 +56,6 @@ def test_other_spellings_of_a_parameter_are_accepted(spelling: str) -> None:
     assert accepted("contit_ask", prompt="x", thread_id="exact", **{spelling: "t1"})["thread_id"] == "exact"
     assert accepted("contit_ask", **{spelling: "t1"}, prompt="x", thread_id="exact")["thread_id"] == "exact"
     assert accepted("contit_ask", prompt="x", thread_id=None, **{spelling: "t1"})["thread_id"] == "t1"
-
-
-ALIKE, UNLIKE = ("promt", "Promtp", "promptText"), ("question", "x" * 50, "promp\nte")
 
 
 @pytest.mark.parametrize("key", [*ALIKE, *UNLIKE])

@@ -289,12 +289,10 @@ TASKS: dict[str, Any] = {"extensions": {IDENTIFIER: {}}, "tasks": {}}
 OTHER: dict[str, Any] = {"extensions": {"com.example/other": {}}}
 
 
-@pytest.mark.parametrize(("era", "capabilities", "mentions"), [("legacy", TASKS, []), ("modern", OTHER, [0])])
-async def test_a_client_that_cannot_use_tasks_gets_plain_results(
-    era: str, capabilities: dict[str, Any], mentions: list[int]
-) -> None:
+@pytest.mark.parametrize(("era", "declared", "named"), [("legacy", TASKS, []), ("modern", OTHER, [0])])
+async def test_a_client_without_tasks_gets_plain_results(era: str, declared: dict[str, Any], named: list[int]) -> None:
     """The older era has no tasks. In the newer era, the answer to `server/discover` alone names the extension."""
-    written = await messages_written(era, capabilities, REQUESTS, EchoContit(seconds=3), settings())
-    assert [number for number, message in enumerate(written) if IDENTIFIER in message] == mentions
+    written = await messages_written(era, declared, REQUESTS, EchoContit(seconds=3), settings())
+    assert [number for number, message in enumerate(written) if IDENTIFIER in message] == named
     assert not [message for message in written if '"taskId":' in message or '"resultType":"task"' in message]
     assert [message["error"]["code"] for message in map(json.loads, written) if "error" in message] == [-32601]

@@ -83,9 +83,7 @@ async def test_each_call_logs_one_line_with_names_and_numbers_of_its_own(era: st
 
 
 @in_each_era
-async def test_an_unexpected_exception_is_an_error_with_the_ids_and_without_its_text(
-    era: str, logged: io.StringIO
-) -> None:
+async def test_an_unexpected_exception_is_an_error_with_ids_and_without_its_text(era: str, logged: io.StringIO) -> None:
     """The text could contain anything. An error of Contit after the start has the ids as well."""
     contit = EchoContit(seconds=30)
     async with connected(contit, era=era) as (client, _):

@@ -18,14 +18,6 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=256)  # JSON a
 CONTIT_IDS = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=256).filter(
     lambda text: not id_problem(text)
 )
-
-
-def test_an_owner_is_the_same_in_every_process_and_version() -> None:
-    """Stores contain owners, so two of them are pinned here."""
-    assert owner_of_credential("key:the-key", BASE, key=KEY) == "f92ebb89bdab29f5db995e1a"
-    assert owner_of_name("token", "", "alice", BASE, key=KEY) == "alice~abe04d3c46a18d2fe62b3f6604766767"
-
-
 ONE, TWO = "https://one.test", "https://two.test"
 CALLERS = [  # mode, issuer, name, base URL, seal key
     *(("token", "", "alice", BASE, key) for key in (b"k1", b"k2")),
@@ -34,6 +26,12 @@ CALLERS = [  # mode, issuer, name, base URL, seal key
     *(("jwt", issuer, "alice", BASE, b"k1") for issuer in (ONE, TWO)),
     *(("jwt", ONE, name, BASE, b"k1") for name in ("alice~0123", "al\x00ice", "a" * 5_000, "a" * 5_001)),
 ]
+
+
+def test_an_owner_is_the_same_in_every_process_and_version() -> None:
+    """Stores contain owners, so two of them are pinned here."""
+    assert owner_of_credential("key:the-key", BASE, key=KEY) == "f92ebb89bdab29f5db995e1a"
+    assert owner_of_name("token", "", "alice", BASE, key=KEY) == "alice~abe04d3c46a18d2fe62b3f6604766767"
 
 
 def test_callers_that_differ_in_mode_issuer_name_base_url_or_seal_key_are_different_owners() -> None:

@@ -139,9 +139,7 @@ async def test_an_empty_answer_is_marked_as_empty(client: Client, contit: EchoCo
 
 
 @pytest.mark.parametrize("paragraph", ["word " * 30, "x" * 150, "è✓日本🙂 " * 20])
-async def test_a_long_answer_comes_in_parts_that_join_to_the_same_text(
-    client: Client, contit: EchoContit, paragraph: str
-) -> None:
+async def test_the_parts_of_a_long_answer_join_to_the_whole(client: Client, contit: EchoContit, paragraph: str) -> None:
     """Each part ends at the end of a paragraph, and nothing above the limit is sent at once."""
     whole = "\n\n".join(f"{number}. {paragraph}" for number in range(4_000))[:580_000]
     contit.instead("response", *[httpx.Response(200, json={"response": whole})] * 2)

@@ -13,9 +13,7 @@ from contit_mcp.sandbox.content import load_workspace
 TODAY = date(2026, 3, 20)
 ASSISTANT = Assistant(load_workspace(), TODAY)
 _ENTRY = re.compile(r"^\d+\. \*\*(.+?)\*\*", re.MULTILINE)
-_NUMBER = re.compile(
-    r"(?:found|are|is|only|trovato|sono|C.è|solo|non ho trovato|risultato) (?:[(])?(\d+|no|nessun[oa]?)\b"
-)
+_NUMBER = re.compile(r"(?:found|are|is|only|trovato|sono|C.è|solo|non ho trovato|risultato) \(?(\d+|no|nessun[oa]?)\b")
 
 
 class Truth:

@@ -41,13 +41,10 @@ def test_a_follow_up_is_answered_with_what_was_said_before(prompts: list[str], a
         (["List all pages", "show all"], "I found 18 pages. Here they are, the most recent first", 18),
         (["Show the tents", "under 300 euros"], "I found 2 items in the category “tents” with price under €300.00", 2),
         (["Show published articles by Anna", "drafts too"], "I found 10 articles by Anna Weber", 10),
-        (
-            ["Elenca le tende", "le due più economiche", "e la più cara?"],
-            "Ho trovato 1 contenuto nella categoria «tende».",
-            1,
-        ),
+        (["Elenca le tende", "le due più economiche", "e la più cara?"],
+         "Ho trovato 1 contenuto nella categoria «tende».", 1),
     ],
-)
+)  # fmt: skip
 def test_a_follow_up_narrows_replaces_or_continues_the_last_list(prompts: list[str], heading: str, count: int) -> None:
     answer = converse(*prompts)
     assert answer.startswith(heading)

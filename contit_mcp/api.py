@@ -225,7 +225,7 @@ def _settings(name: str, known: type, options: Mapping[str, Any], environment: M
     for option in options:
         if option not in known.__annotations__:
             near = nearest(option, known.__annotations__, cutoff=0.8)
-            hint = f"Did you mean {near}?" if near else "docs/python.md lists the options."
+            hint = f"Did you mean {near}?" if near else f"It takes: {', '.join(known.__annotations__)}."
             raise ConfigurationError(f"{name} does not take {option}.", hint=hint)
     settings = load_settings(without_unset(options), environment=environment or {})
     if settings.auth != "caller" and not CREDENTIAL & settings.model_fields_set:

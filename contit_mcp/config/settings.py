@@ -250,7 +250,7 @@ class Settings(HttpSettings, UpstreamSettings):
     titles: bool = Field(
         default=True, description="Whether questions' first words are stored as titles (stdio and mode `none` only)."
     )
-    card: bool = Field(default=True, description="Whether hosts with MCP Apps get the answer card (docs/card.md).")
+    card: bool = Field(default=True, description="Whether hosts with MCP Apps get the answer card.")
     log_level: LogLevel = Field("INFO", description="`DEBUG`, `INFO` (a line a call, two a run), `WARNING`, `ERROR`.")
     log_format: LogFormat = Field("auto", description="`json`, `console`, or `auto`: JSON unless stderr is a terminal.")
 

@@ -205,6 +205,16 @@ def test_a_closed_stream_is_no_crash(command: str) -> None:
             assert len(ended.stdout.splitlines()) == len(expected.stdout.splitlines())
 
 
+@pytest.mark.skipif(os.system("unshare --user true") != 0, reason="needs unshare, and permission to use it")
+def test_a_process_of_a_user_without_a_name_and_a_home_folder_answers() -> None:
+    """This user's number is in no passwd file, as in many containers."""
+    command = "unshare --user --map-user=54321 env -u HOME -u CONTIT_MCP_STATE_DIR"
+    words = [*command.split(), *COMMAND, *PROCESSES["ask"]]
+    ended = subprocess.run(words, env=environment(), capture_output=True, encoding="utf-8", timeout=60, check=False)
+    assert (ended.returncode, has_clean_output(ended)) == (0, True), ended
+    assert json.loads(ended.stdout)["response"]
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
 @pytest.mark.parametrize("arguments", [COMMANDS["check"], ("ask", "--sandbox", "How many drafts?"), ("--help",)])
 def test_output_that_cannot_be_written_is_one_error(arguments: tuple[str, ...]) -> None:

@@ -1,10 +1,12 @@
 """The commands that README.md and `--help` teach work as they are printed, for a reader with an empty home folder."""
 
+import ast
 import re
 import shutil
 import signal
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -13,7 +15,7 @@ import pytest
 from contit_mcp.cli.main import contit_mcp
 from tests.children import contit, free_port
 from tests.cli.command_line import Reader, upstream
-from tests.rules.tree import ROOT
+from tests.rules.tree import ROOT, modules
 
 pytestmark = pytest.mark.no_cover
 
@@ -59,6 +61,38 @@ def test_the_examples_of_every_command_work_as_they_are_written(command: str, tm
                 assert server.returncode in {0, -signal.SIGTERM}
             else:
                 reader.types(f"unset CONTIT_API_KEY; {line}" if "CONTIT_API_KEY_FILE=" in line else line)
+
+
+# --- The texts of the program
+
+
+def texts() -> Iterator[str]:
+    """Yield every string in the package that is not a docstring."""
+    for path in modules():
+        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        documentation = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+        for node in nodes:
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation:
+                yield node.value
+
+
+NO_COMMANDS = {"as", "from", "into", "is", "itself", "run", "server"}  # words that follow the name in a sentence
+
+
+def test_errors_and_hints_name_commands_that_exist_and_no_file_of_the_repository() -> None:
+    """Who installed the program with pip has no docs/."""
+    context = click.Context(contit_mcp)
+    named: set[str] = set()
+    for text in texts():
+        assert not re.search(r"\b(docs|configs|tests|release)/|README", text), text
+        for name, more in re.findall(r"contit-mcp ([a-z]+)((?: (?:--[a-z-]+|[A-Z]+))*)", text):
+            if name not in NO_COMMANDS:
+                _, command, _ = contit_mcp.resolve_command(context, [name])  # fails for an unknown one
+                assert command is not None, text
+                known = {option for parameter in command.params for option in parameter.opts}
+                assert {word for word in more.split() if word.startswith("--")} <= known | {"--help"}, text
+                named.add(name)
+    assert named >= {"ask", "check", "install", "runs", "sandbox", "settings"}
 
 
 # --- README.md, in the order of the page

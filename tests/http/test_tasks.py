@@ -56,6 +56,15 @@ async def two_replicas(store: str) -> AsyncIterator[tuple[Served, Served]]:
         yield one, other
 
 
+async def test_ten_tasks_of_one_client_can_be_polled_more_often_than_it_is_asked_to() -> None:
+    """Polls do not use up the 300 requests a minute of the default settings, and the pause grows with the tasks."""
+    async with deployment(SandboxOptions(run_seconds=60), **AT_ONCE) as (server, _), caller() as http:
+        tasks = [await create(http, server, f"{QUESTION} ({number})") for number in range(10)]
+        for task in tasks * 35:
+            assert (await about(http, server, task))["result"]["status"] == "working"
+        assert tasks[0]["pollIntervalMs"] < tasks[-1]["pollIntervalMs"]
+
+
 async def test_a_task_outlives_its_process_if_another_has_the_same_seal_key() -> None:
     """After `kill -9`, without a shared store. For another caller the task does not exist."""
     async with two_replicas("memory") as (one, other), caller(TOKENS["anna"]) as anna:

@@ -124,7 +124,7 @@ def test_an_assistant_without_asyncio_is_refused_with_the_reason() -> None:
         (Assistant, {"api_key": "k", "access_token": "t"}, "CONTIT_API_KEY and CONTIT_ACCESS_TOKEN are set at once"),
         (Assistant, {"api_key": "k", "base_url": "http://contit.example"}, "must begin with https"),
         (Assistant, {"api_key": "k", "stor": "memory"}, "Assistant does not take stor. Did you mean store?"),
-        (Assistant, {"api_key": "k", "wait_seconds": 3}, "not take wait_seconds. docs/python.md lists the options."),
+        (Assistant, {"api_key": "k", "wait_seconds": 3}, "not take wait_seconds. It takes: api_key, "),
         (Assistant, {"api_key": "k", "answer_seconds": -1}, "CONTIT_MCP_ANSWER_SECONDS"),
         (Assistant, {"environment": {"CONTIT_MCP_STOR": "x"}}, "CONTIT_MCP_STOR is not a setting"),
         (create_server, {}, "No Contit credential is given"),

@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -100,6 +100,11 @@ class _Change(BaseModel):
     answers: Answers = []
 
 
+@lru_cache(maxsize=2)  # reading it takes longer than most answers, and a program's tests make many sandboxes
+def _sample_assistant(today: dt.date) -> Assistant:
+    return Assistant(load_workspace(SAMPLE), today)
+
+
 class _Sandbox:
     def __init__(self, options: SandboxOptions, clock: Callable[[], float]) -> None:
         self.options, self.clock = options, clock
@@ -112,9 +117,11 @@ class _Sandbox:
 
     @cached_property
     def assistant(self) -> Assistant:
-        """The assistant; the sample content is read at the first prompt."""
-        today = SAMPLE_TODAY if self.options.data is None else dt.datetime.now().astimezone().date()
-        return Assistant(load_workspace(self.options.data or SAMPLE), self.options.today or today)
+        """The assistant; the content is read at the first prompt."""
+        if self.options.data is None:
+            return _sample_assistant(self.options.today or SAMPLE_TODAY)
+        today = self.options.today or dt.datetime.now().astimezone().date()
+        return Assistant(load_workspace(self.options.data), today)
 
     async def serve(self, endpoint: Endpoint, handler: Handler, request: Request) -> Response:
         """Respond to one request as its fault demands, and record it. A scripted answer may set the fault, too."""

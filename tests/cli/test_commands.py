@@ -171,7 +171,7 @@ def test_a_handle_that_cannot_be_opened_is_one_line_and_a_hint() -> None:
         (("check", "--host", "cursor", "--token-file", __file__), 2, "the entry has its own settings"),
         (("stdio", "--wait-seconds", "0"), 2, "'--wait-seconds'"),
         (("sandbox", "--fault", "nonsense"), 2, "nonsense"),
-        (("sandbox", "--data", "/dev/null"), 2, "hint: docs/sandbox.md"),
+        (("sandbox", "--data", "/dev/null"), 2, "hint: contit-mcp sandbox --help"),
     ],
 )
 def test_wrong_usage_is_one_clear_error(arguments: tuple[str, ...], code: int, said: str, home: Path) -> None:

@@ -2,7 +2,7 @@
 # line in `make help` or CONTRIBUTING.md names what else it needs.
 #
 #   make test PYTHON=python3.12    another interpreter, for a new .venv (make clean removes the old one)
-#   make test WORKERS=4            more test processes
+#   make test WORKERS=8            more test processes
 #   make lock UPGRADE=--upgrade    newer versions of everything that is pinned
 
 # The newest Python that runs (a pyenv shim may not) and can make environments (on Debian, venv is a separate package).
@@ -29,7 +29,7 @@ help: ## List the targets
 demo: $(VENV)/for-runtime ## Ask two questions through an MCP client, without an account
 	@$(BIN)/contit-mcp demo
 
-# More than cores: these tests wait for much of their time.
+# More workers than cores, because these tests wait for much of their time.
 test card: WORKERS = 4
 
 .PHONY: test

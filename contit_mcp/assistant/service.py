@@ -244,7 +244,7 @@ class Assistant:
                 await self._refuse_if_replaced(polled)
             except errors.AnswerUnavailableError:
                 polled = replace(polled, answer=None)  # the answer that was read is a later run's
-        adopted = replace(polled, started_at=polled.asked_at, run_seconds=self._waiter.age(polled))  # now tracked
+        adopted = replace(polled, started_at=polled.asked_at, run_seconds=self._waiter.age(polled))
         return await self._store.change(adopted, lambda run, _: run)
 
     async def _deliver(self, run: RunRecord, *, began: float, deadline: float) -> RunReport:

@@ -1,4 +1,4 @@
-"""Start a run for a question, or return the run that it has already. Never two known runs at once on a thread."""
+"""Start a run for a question, or return the run that it has already. A thread never has two known runs at once."""
 
 from dataclasses import replace
 

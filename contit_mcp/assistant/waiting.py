@@ -320,7 +320,8 @@ class DrainScope:
 
         A question that comes later is refused; with `late_calls` only if it comes after STARTING_SECONDS.
         """
-        self._closed_at = min(self._closed_at, anyio.current_time())
+        now = anyio.current_time() if self._graces or late_calls else -math.inf  # the event loop may have ended
+        self._closed_at = min(self._closed_at, now)
         self._refuses_at = self._closed_at + STARTING_SECONDS * late_calls
         for scope, grace in self._graces.items():
             scope.deadline = min(scope.deadline, self._closed_at + grace)

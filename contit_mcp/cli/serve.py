@@ -84,7 +84,7 @@ async def _drain_at_a_signal(context: AppContext) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async for received in signals:
             log.info("server.stopping", cause=received.name, calls_in_flight=context.calls_in_flight)
-            context.close(late_calls=True)  # those that were read before the signal
+            context.close()
             with anyio.move_on_after(END_SECONDS):
                 while context.calls_in_flight:
                     await anyio.sleep(0.01)

@@ -102,7 +102,7 @@ class Listener(uvicorn.Server):
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Refuse what is still on its way, and then close all connections.
+        """Refuse the requests that are still on their way, and then close all connections.
 
         The system resets connections that this process has not accepted when their listening socket is closed, and
         the requests on them are lost. So first no connection is opened any more, while the open ones are accepted.

@@ -34,7 +34,10 @@ def logged() -> Iterator[io.StringIO]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Start the child processes of a test without coverage if it has the marker `no_cover` of pytest-cov."""
+    """Start the child processes of a test without coverage if it has the marker `no_cover` of pytest-cov.
+
+    Coverage doubles the time of tests that start many processes or commands, and other tests run the same lines.
+    """
     with pytest.MonkeyPatch.context() as patch:
         if item.get_closest_marker("no_cover"):
             patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)

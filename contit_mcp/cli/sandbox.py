@@ -67,7 +67,7 @@ def _transport(given: dict[str, Any]) -> "httpx.ASGITransport":
             given["today"] = given["today"].date()
         return httpx.ASGITransport(create_sandbox(SandboxOptions(**given)))
     except ValueError as exc:
-        raise WrongUsage(f"{exc}.", "contit-mcp sandbox --help has a fault and the formats of files.") from exc
+        raise WrongUsage(f"{exc}.", "contit-mcp sandbox --help gives examples of faults and files.") from exc
 
 
 @click.command()

@@ -96,6 +96,14 @@ async def test_close_ends_every_wait_with_its_ids(sandbox: RunningSandbox) -> No
     assert len({run.run_id for run in runs}) == 5
 
 
+def test_close_also_works_after_the_event_loop_has_ended(sandbox: RunningSandbox) -> None:
+    contit = assistant(sandbox)
+    asyncio.run(contit.runs())
+    contit.close()
+    with pytest.raises(errors.ServerClosingError):
+        asyncio.run(contit.ask(DRAFTS))
+
+
 async def test_errors_have_a_message_and_a_hint(sandbox: RunningSandbox) -> None:
     """The classes are those of `contit_mcp.errors`."""
     async with assistant(sandbox, api_key="wrong-key") as contit, assistant(sandbox) as right:
